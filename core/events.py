@@ -117,5 +117,5 @@ class EventBus:
         for subscriber in self._subscribers:
             try:
                 subscriber(event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever a subscriber raises is its own fault, never the publisher's
                 _log.exception("a subscriber failed on %s", type(event).__name__)

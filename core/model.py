@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
-JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
+JSONValue: TypeAlias = "bool | int | float | str | list[JSONValue] | dict[str, JSONValue] | None"
 JSONObject: TypeAlias = Mapping[str, JSONValue]
 
 
@@ -173,7 +173,7 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One passage found. ``score`` is 0..1; the ranks are 1-based positions in each leg, ``None`` where a leg missed it.
+    """One passage found. ``score`` is 0..1; the ranks are 1-based places in each leg, ``None`` where a leg missed it.
 
     ``similarity`` is the cosine with the query where the vector leg saw the passage.
     """
@@ -198,7 +198,7 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search found and how: ``path`` names the access path of the vector leg, ``candidates`` the rows it ranked."""
+    """What a search found: ``path`` names the access path of the vector leg, ``candidates`` the rows it ranked."""
 
     query: str
     mode: SearchMode

@@ -1,0 +1,95 @@
+"""The bytes of items, kept once by their SHA-256: small ones in the database, large ones in ``files/``."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from core.agentfs.database import Database, translated
+from core.errors import WorkspaceUnusable
+from core.ids import sha256_hex
+
+INLINE_BYTES = 64 * 1024
+
+
+class ContentStore:
+    """Content by hash. Safe from any thread and process: a file is complete before its name exists."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database = database
+        self._folder = folder
+
+    def write(self, connection: sqlite3.Connection, data: bytes) -> str:
+        """Keep ``data`` as part of the caller's transaction; the answer is its SHA-256."""
+        digest = sha256_hex(data)
+        if len(data) <= INLINE_BYTES:
+            connection.execute("INSERT OR IGNORE INTO contents (sha256, bytes) VALUES (?, ?)", (digest, data))
+        else:
+            self._write_file(digest, data)
+        return digest
+
+    def read(self, digest: str) -> bytes:
+        """The bytes of ``digest``; raises WorkspaceUnusable when they are missing or damaged."""
+        with translated(self._database.path):
+            row = (
+                self._database.connection().execute("SELECT bytes FROM contents WHERE sha256 = ?", (digest,)).fetchone()
+            )
+        if row is not None:
+            data = bytes(row["bytes"])
+        else:
+            try:
+                data = self._path(digest).read_bytes()
+            except FileNotFoundError:
+                raise _damaged(digest, "missing") from None
+        if sha256_hex(data) != digest:
+            raise _damaged(digest, "damaged")
+        return data
+
+    def discard_unused(self, digests: list[str]) -> None:
+        """Forget those of ``digests`` that no living item holds any more."""
+        for digest in digests:
+            with self._database.transaction() as connection:
+                used = connection.execute(
+                    "SELECT 1 FROM items WHERE sha256 = ? AND deleted = 0 LIMIT 1", (digest,)
+                ).fetchone()
+                if used is None:
+                    connection.execute("DELETE FROM contents WHERE sha256 = ?", (digest,))
+                    self._path(digest).unlink(missing_ok=True)
+
+    def damaged(self) -> list[str]:
+        """Hashes that living items name and whose bytes are missing or do not match; reads everything."""
+        with translated(self._database.path):
+            rows = self._database.connection().execute("SELECT DISTINCT sha256 FROM items WHERE deleted = 0").fetchall()
+        broken = []
+        for row in rows:
+            try:
+                self.read(row["sha256"])
+            except (WorkspaceUnusable, OSError):
+                broken.append(str(row["sha256"]))
+        return broken
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest[:2] / digest
+
+    def _write_file(self, digest: str, data: bytes) -> None:
+        path = self._path(digest)
+        if path.exists():
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temporary = path.with_name(f".{digest}.{os.getpid()}.{os.urandom(4).hex()}")
+        try:
+            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _damaged(digest: str, how: str) -> WorkspaceUnusable:
+    return WorkspaceUnusable(
+        f"The stored bytes {digest[:12]}… are {how}.", "Add the source again: `bailiwick doctor` names it."
+    )

@@ -1,0 +1,186 @@
+"""Items and the journal: every change of truth is one row in each, in one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from core.agentfs.contents import ContentStore
+from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.ids import new_id
+from core.model import Item, JSONObject, Kind, Level
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWrite:
+    """What an item at ``path`` shall be from now on."""
+
+    path: str
+    kind: Kind
+    owner: str
+    data: bytes
+    level: Level = Level.PRIVATE
+    critical: bool = False
+    metadata: JSONObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How often an item was opened, and when last."""
+
+    access_count: int
+    last_accessed: datetime
+
+
+class ItemStore:
+    """Reads and writes items. Safe from any thread."""
+
+    def __init__(self, database: Database, contents: ContentStore) -> None:
+        self._database = database
+        self._contents = contents
+
+    def put(self, connection: sqlite3.Connection, write: ItemWrite) -> tuple[str, str | None]:
+        """Create or replace the item at ``write.path`` within the caller's transaction.
+
+        Returns the item's id and the hash of the content it no longer holds, if any; an equal item is left alone.
+        """
+        sha256 = self._contents.write(connection, write.data)
+        metadata = to_json(dict(write.metadata))
+        moment = to_text(now())
+        row = connection.execute("SELECT * FROM items WHERE path = ?", (write.path,)).fetchone()
+        if row is not None and not row["deleted"] and row["sha256"] == sha256 and row["metadata"] == metadata:
+            return str(row["id"]), None
+        item_id = str(row["id"]) if row is not None else new_id()
+        base = str(row["sha256"]) if row is not None and not row["deleted"] else None
+        position = self._journal(connection, item_id, "put", sha256, base, moment)
+        connection.execute(
+            "INSERT INTO items (id, path, kind, owner, level, sha256, base_sha256, critical, size, metadata,"
+            " created_at, updated_at, version, deleted, position)"
+            " VALUES (:id, :path, :kind, :owner, :level, :sha256, :base, :critical, :size, :metadata,"
+            " :at, :at, 1, 0, :position)"
+            " ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, owner = excluded.owner, level = excluded.level,"
+            " sha256 = excluded.sha256, base_sha256 = excluded.base_sha256, critical = excluded.critical,"
+            " size = excluded.size, metadata = excluded.metadata, updated_at = excluded.updated_at,"
+            " version = version + 1, deleted = 0, position = excluded.position",
+            {
+                "id": item_id,
+                "path": write.path,
+                "kind": write.kind,
+                "owner": write.owner,
+                "level": write.level,
+                "sha256": sha256,
+                "base": base,
+                "critical": int(write.critical),
+                "size": len(write.data),
+                "metadata": metadata,
+                "at": moment,
+                "position": position,
+            },
+        )
+        return item_id, base if base != sha256 else None
+
+    def delete(self, connection: sqlite3.Connection, item_id: str) -> str | None:
+        """Turn the item into a tombstone within the caller's transaction; returns the content hash it held."""
+        row = connection.execute("SELECT sha256 FROM items WHERE id = ? AND deleted = 0", (item_id,)).fetchone()
+        if row is None:
+            return None
+        moment = to_text(now())
+        sha256 = str(row["sha256"])
+        position = self._journal(connection, item_id, "delete", sha256, sha256, moment)
+        connection.execute(
+            "UPDATE items SET deleted = 1, base_sha256 = sha256, updated_at = ?, version = version + 1, position = ?"
+            " WHERE id = ?",
+            (moment, position, item_id),
+        )
+        return sha256
+
+    def get(self, item_id: str) -> Item | None:
+        """The item, tombstones included."""
+        return self._one("SELECT * FROM items WHERE id = ?", item_id)
+
+    def at_path(self, path: str) -> Item | None:
+        """The living item at ``path``."""
+        return self._one("SELECT * FROM items WHERE path = ? AND deleted = 0", path)
+
+    def changes_since(self, position: int, limit: int) -> list[Item]:
+        """Items last changed after journal ``position``, oldest change first, each once in its latest state."""
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT * FROM items WHERE position > ? ORDER BY position LIMIT ?", (position, limit)
+            )
+            return [_item(row) for row in rows]
+
+    def position(self) -> int:
+        """The journal position of the newest change; 0 in an empty workspace."""
+        with translated(self._database.path):
+            row = self._database.connection().execute("SELECT max(position) AS p FROM items").fetchone()
+        return int(row["p"] or 0)
+
+    def count(self, kind: Kind) -> int:
+        """How many living items of ``kind`` there are."""
+        with translated(self._database.path):
+            row = (
+                self._database.connection()
+                .execute("SELECT count(*) AS n FROM items WHERE kind = ? AND deleted = 0", (kind,))
+                .fetchone()
+            )
+        return int(row["n"])
+
+    def record_usage(self, counts: Mapping[str, int], moment: datetime) -> None:
+        """Add ``counts`` (accesses by item id) at ``moment``; ids that are no items are passed over."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "INSERT INTO item_usage (item_id, access_count, last_accessed)"
+                " SELECT id, ?, ? FROM items WHERE id = ?"
+                " ON CONFLICT (item_id) DO UPDATE SET access_count = access_count + excluded.access_count,"
+                " last_accessed = max(last_accessed, excluded.last_accessed)",
+                [(count, to_text(moment), item_id) for item_id, count in counts.items()],
+            )
+
+    def usage(self, item_ids: Iterable[str]) -> dict[str, Usage]:
+        """Usage of those of ``item_ids`` that were ever opened."""
+        wanted = json.dumps(list(item_ids))
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT * FROM item_usage WHERE item_id IN (SELECT value FROM json_each(?))", (wanted,)
+            )
+            return {row["item_id"]: Usage(row["access_count"], from_text(row["last_accessed"])) for row in rows}
+
+    def _one(self, statement: str, parameter: str) -> Item | None:
+        with translated(self._database.path):
+            row = self._database.connection().execute(statement, (parameter,)).fetchone()
+        return _item(row) if row is not None else None
+
+    @staticmethod
+    def _journal(
+        connection: sqlite3.Connection, item_id: str, operation: str, sha256: str, base: str | None, moment: str
+    ) -> int:
+        cursor = connection.execute(
+            "INSERT INTO journal (item_id, operation, sha256, base_sha256, at) VALUES (?, ?, ?, ?, ?)",
+            (item_id, operation, sha256, base, moment),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+
+def _item(row: sqlite3.Row) -> Item:
+    return Item(
+        id=row["id"],
+        path=row["path"],
+        kind=Kind(row["kind"]),
+        owner=row["owner"],
+        level=Level(row["level"]),
+        sha256=row["sha256"],
+        base_sha256=row["base_sha256"],
+        critical=bool(row["critical"]),
+        size=row["size"],
+        metadata=json.loads(row["metadata"]),
+        created_at=from_text(row["created_at"]),
+        updated_at=from_text(row["updated_at"]),
+        version=row["version"],
+        deleted=bool(row["deleted"]),
+        position=row["position"],
+    )

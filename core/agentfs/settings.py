@@ -1,0 +1,31 @@
+"""What a workspace remembers by itself (chosen theme, measured disk speed); files and flags are ``core.config``."""
+
+from __future__ import annotations
+
+import json
+
+from core.agentfs.database import Database, now, to_json, to_text, translated
+from core.model import JSONValue
+
+
+class SettingsStore:
+    """JSON values by key. Safe from any thread and process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, key: str) -> JSONValue:
+        """The remembered value, or ``None``."""
+        with translated(self._database.path):
+            row = self._database.connection().execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+        value: JSONValue = json.loads(row["value"]) if row is not None else None
+        return value
+
+    def put(self, key: str, value: JSONValue) -> None:
+        """Remember ``value``."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+                (key, to_json(value), to_text(now())),
+            )
