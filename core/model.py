@@ -71,6 +71,11 @@ class Passage:
     text: str
     line: int
 
+    @property
+    def embedding_text(self) -> str:
+        """What is embedded, and hashed to recognise unchanged text: the title and the text, a line each."""
+        return f"{self.title}\n{self.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentContent:
@@ -131,6 +136,15 @@ class Library:
     documents: int
     passages: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCounts:
+    """What is in the index; ``pending`` passages have no vector of the current model yet."""
+
+    documents: int
+    passages: int
+    pending: int
 
 
 class SearchMode(StrEnum):

@@ -1,0 +1,145 @@
+"""The doctor: looks at every part of a workspace and says what is damaged and how to mend it."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+
+from core.agentfs.database import translated
+from core.config import cache_folder
+from core.errors import BailiwickError
+from core.workspace import Workspace
+
+LOW_DISK_BYTES = 500 * 1024 * 1024
+
+
+class Verdict(StrEnum):
+    """What a check found: advice needs no repair, damage does."""
+
+    GOOD = "good"
+    ADVICE = "advice"
+    DAMAGED = "damaged"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: ``sentence`` says what was found, ``cure`` what to do."""
+
+    check: str
+    verdict: Verdict
+    sentence: str
+    cure: str = ""
+
+
+def examine(workspace: Workspace) -> Iterator[Finding]:
+    """Run every check, cheap ones first."""
+    yield _permissions(workspace)
+    yield _disk(workspace)
+    yield _engine(workspace)
+    yield _database(workspace)
+    yield _contents(workspace)
+    yield from _index(workspace)
+    yield _model(workspace)
+    yield _vector_extension()
+    yield _unread(workspace)
+
+
+def _permissions(workspace: Workspace) -> Finding:
+    mode = stat.S_IMODE(workspace.root.stat().st_mode)
+    if mode & 0o077:
+        return Finding(
+            "permissions",
+            Verdict.ADVICE,
+            f"Others may look into the workspace (mode {mode:o}).",
+            f"chmod 700 {workspace.root}",
+        )
+    return Finding("permissions", Verdict.GOOD, "Only you may look into the workspace.")
+
+
+def _disk(workspace: Workspace) -> Finding:
+    free = shutil.disk_usage(workspace.root).free
+    if free < LOW_DISK_BYTES:
+        return Finding("disk", Verdict.ADVICE, f"Only {free / 2**20:,.0f} MiB are free.", "Free some space.")
+    return Finding("disk", Verdict.GOOD, f"{free / 2**30:,.1f} GiB are free.")
+
+
+def _engine(workspace: Workspace) -> Finding:
+    holder = workspace.engine_holder()
+    if workspace.is_engine or holder is None:
+        return Finding("engine", Verdict.GOOD, "No other process is the engine.")
+    return Finding("engine", Verdict.GOOD, f"The engine is {holder}.")
+
+
+def _database(workspace: Workspace) -> Finding:
+    try:
+        with translated(workspace.agentfs.database.path):
+            rows = workspace.agentfs.database.connection().execute("PRAGMA integrity_check(1)").fetchall()
+    except BailiwickError as error:
+        return Finding("database", Verdict.DAMAGED, error.message, error.hint)
+    if rows[0][0] != "ok":
+        return Finding("database", Verdict.DAMAGED, "agentfs.db is damaged.", "Restore it from snapshots/.")
+    return Finding("database", Verdict.GOOD, "agentfs.db is whole.")
+
+
+def _contents(workspace: Workspace) -> Finding:
+    broken = workspace.agentfs.contents.damaged()
+    if broken:
+        return Finding(
+            "contents",
+            Verdict.DAMAGED,
+            f"The bytes of {len(broken)} documents are missing or damaged.",
+            "Remove and add their sources again: `bailiwick libraries` lists them.",
+        )
+    return Finding("contents", Verdict.GOOD, "Every document has its bytes.")
+
+
+def _index(workspace: Workspace) -> Iterator[Finding]:
+    if not workspace.is_engine:
+        yield Finding("index", Verdict.GOOD, "The index is the engine's; it was not looked at.")
+        return
+    engine = workspace.engine
+    workspace.wait_until_searchable()
+    counts = engine.counts()
+    if reason := engine.rebuilt():
+        yield Finding("index", Verdict.DAMAGED, f"The index was unusable ({reason}).", "It has been rebuilt just now.")
+    else:
+        yield Finding("index", Verdict.GOOD, f"{counts.documents:,} documents, {counts.passages:,} passages.")
+    if counts.pending:
+        yield Finding(
+            "vectors", Verdict.ADVICE, f"{counts.pending:,} passages have no vector yet.", "An engine embeds them."
+        )
+
+
+def _model(workspace: Workspace) -> Finding:
+    # Looking for the model brings hashing and, once, building it; the other checks do without.
+    from core.index.model_files import resolve_model
+
+    named = workspace.config.model.path
+    try:
+        files = resolve_model(cache_folder(), folder=Path(named).expanduser() if named else None)
+    except BailiwickError as error:
+        return Finding("model", Verdict.ADVICE, error.message, error.hint)
+    return Finding("model", Verdict.GOOD, f"{files.name} from {files.origin} ({files.weights_sha256[:8]}).")
+
+
+def _vector_extension() -> Finding:
+    try:
+        version = metadata.version("duckdb-extension-vss")
+    except metadata.PackageNotFoundError:
+        return Finding("vss", Verdict.ADVICE, "DuckDB's VSS extension is not installed; exact search does without.")
+    return Finding("vss", Verdict.GOOD, f"DuckDB's VSS extension {version} is there.")
+
+
+def _unread(workspace: Workspace) -> Finding:
+    problems = workspace.problems()
+    if problems:
+        first = problems[0]
+        return Finding(
+            "files", Verdict.ADVICE, f"{len(problems)} files were left out; the first: {first.path}: {first.reason}."
+        )
+    return Finding("files", Verdict.GOOD, "Every file could be read.")

@@ -1,0 +1,197 @@
+"""The engine of a workspace: the one process that owns the index, the watcher and the workers."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.agentfs.agentfs import AgentFS
+from core.agentfs.changes import ChangeWatcher
+from core.agentfs.database import now
+from core.config import Settings
+from core.errors import BailiwickError
+from core.events import EventBus, ItemsChanged, Notice, SourcesChanged
+from core.library.sources import READ_SOURCE
+from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, SourceKind
+
+if TYPE_CHECKING:
+    from core.search.query import Query
+    from core.services import Services
+
+
+class Duties(Enum):
+    """What an engine does while it runs: the dashboard everything, a command its own work, a search only answers."""
+
+    ALL = "all"
+    WORK = "work"
+    SEARCH = "search"
+
+
+class Engine:
+    """Holds ``engine.lock`` from construction to ``close``. All methods are safe from any thread.
+
+    The index and its libraries are loaded when there is first something to index, so an empty workspace stays light.
+    """
+
+    def __init__(
+        self,
+        agentfs: AgentFS,
+        bus: EventBus,
+        settings: Settings,
+        limits: ResourceLimits,
+        cache: Path,
+        *,
+        role: str,
+        duties: Duties,
+    ) -> None:
+        """Raises EngineHeld when another process is the engine."""
+        agentfs.engine_lock.acquire(role)
+        self._agentfs = agentfs
+        self._bus = bus
+        self._settings = settings
+        self._limits = limits
+        self._cache = cache
+        self._duties = duties
+        self._lock = threading.Lock()
+        self._services: Services | None = None
+        self._closed = False
+        self._accesses: Counter[str] = Counter()
+        self._changes = ChangeWatcher(agentfs.database, self._changed_elsewhere)
+
+    def start(self) -> None:
+        """Take up the duties: what is queued, every watched folder looked at again, changes from now on."""
+        if self._duties is Duties.ALL:
+            self._queue_folders()
+            self._changes.start()
+        if self._has_work():
+            self._running()
+
+    def _queue_folders(self) -> None:
+        with self._agentfs.database.transaction() as connection:
+            for source in self._agentfs.sources.all():
+                if source.kind is SourceKind.PATH:
+                    self._agentfs.queue.enqueue(connection, READ_SOURCE, {"source": source.id})
+
+    def close(self) -> None:
+        """Stop every thread with a bound and give the lock back; unfinished work stays queued."""
+        self._changes.stop()
+        with self._lock:
+            self._closed = True
+            services, self._services = self._services, None
+        if services is not None:
+            services.stop()
+            self._flush_usage(services)
+            services.close()
+        self._agentfs.engine_lock.release()
+
+    def sources_changed(self) -> None:
+        """A source was added or removed, or work was queued."""
+        if self._has_work():
+            services = self._running()
+            services.watcher.sources_changed()
+            services.ingester.wake()
+            services.updater.wake()
+        self._bus.publish(SourcesChanged())
+
+    def search(self, query: Query, *, wait_for_model: bool = False) -> Answer:
+        """Answer ``query``; with ``wait_for_model`` the model is loaded first, else words answer while it loads."""
+        if not self._has_work():
+            return Answer(query.text, query.mode, (), "none", 0, 0.0, ("Nothing has been added yet.",))
+        services = self._running()
+        if query.mode is not SearchMode.TEXT:
+            if wait_for_model:
+                services.embedding.load_model()
+            else:
+                services.embedding.want_model()
+        return services.search.search(query)
+
+    def counts(self) -> IndexCounts:
+        """What the index holds; zeros while it is not open."""
+        services = self._services
+        if services is None:
+            return IndexCounts(0, 0, 0)
+        return services.index.counts()
+
+    def record_access(self, document_id: str) -> None:
+        """A document was opened; written in batches."""
+        with self._lock:
+            self._accesses[document_id] += 1
+
+    def cancel_work(self) -> None:
+        """Give up reading and embedding; what is in stays in and is found by words at least."""
+        if self._services is not None:
+            self._services.ingester.cancel()
+            self._services.embedding.pause()
+
+    def resume_work(self) -> None:
+        """Embed the rest after ``cancel_work``."""
+        if self._services is not None:
+            self._services.embedding.resume()
+
+    @property
+    def paused(self) -> bool:
+        """Whether embedding was cancelled and not resumed."""
+        return self._services is not None and self._services.embedding.paused
+
+    @property
+    def model_state(self) -> str:
+        """Why there are no vectors now; empty when the model is ready."""
+        return self._services.embedding.model_state if self._services is not None else "no model is loaded yet."
+
+    def idle(self) -> bool:
+        """Whether everything asked for has been read, indexed and, as far as a model allows, embedded."""
+        services = self._services
+        if services is None:
+            return not self._has_work()
+        return services.ingester.idle and services.updater.level and services.embedding.idle
+
+    def searchable(self) -> bool:
+        """Whether all that was read so far can be found, by words at least."""
+        return self._services.updater.level if self._services is not None else not self._has_work()
+
+    def rebuilt(self) -> str:
+        """Why the index was built anew when it was opened; empty when it was not."""
+        return self._services.index.rebuilt_reason if self._services is not None else ""
+
+    def _has_work(self) -> bool:
+        return bool(
+            self._services is not None
+            or self._agentfs.queue.waiting()
+            or self._agentfs.sources.all()
+            or self._agentfs.items.count(Kind.DOCUMENT)
+        )
+
+    def _running(self) -> Services:
+        with self._lock:
+            if self._closed:
+                raise BailiwickError("The workspace is closed.")
+            if self._services is None:
+                # Imported here: it brings DuckDB, tantivy and numpy, and an empty workspace does without them.
+                from core.services import Services
+
+                self._services = Services(
+                    self._agentfs, self._bus, self._settings, self._limits, self._cache, self._flush_usage
+                )
+                self._services.start(work=self._duties is not Duties.SEARCH, watch=self._duties is Duties.ALL)
+                if reason := self._services.index.rebuilt_reason:
+                    self._bus.publish(Notice(f"The index is being rebuilt: {reason}", "warning"))
+            return self._services
+
+    def _changed_elsewhere(self) -> None:
+        if self._has_work():
+            services = self._running()
+            services.watcher.sources_changed()
+            services.ingester.wake()
+            services.updater.wake()
+        self._bus.publish(ItemsChanged(self._agentfs.items.position()))
+        self._bus.publish(SourcesChanged())
+
+    def _flush_usage(self, services: Services) -> None:
+        with self._lock:
+            counts, self._accesses = self._accesses, Counter()
+        if counts:
+            self._agentfs.items.record_usage(counts, now())
+            services.index.record_access(self._agentfs.items.usage(counts))

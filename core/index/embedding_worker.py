@@ -1,0 +1,156 @@
+"""Gives every passage its vector, newest first, found again by content hash before anything is embedded twice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from core.errors import BailiwickError, ModelUnavailable
+from core.events import EventBus, LibrariesChanged, ModelStateChanged, Notice, Progress, Stage
+from core.index.documents import DocumentIndex
+from core.index.embedder import Embedder
+from core.index.rows import PendingPassage
+from core.index.vector_cache import VectorCache
+
+_log = logging.getLogger(__name__)
+WINDOW_PASSAGES = 256
+ROUND_PASSAGES = 32
+RATE_ROUNDS = 24
+
+
+class EmbeddingWorker:
+    """A daemon thread of the engine. It loads the model when there is first something to embed, or when asked to."""
+
+    def __init__(self, bus: EventBus, index: DocumentIndex, embedder: Embedder, cache: VectorCache) -> None:
+        self._bus = bus
+        self._index = index
+        self._embedder = embedder
+        self._cache = cache
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._paused = threading.Event()
+        self._wanted = threading.Event()
+        self._unavailable = False
+        self._reason = "the embedding model is still loading."
+        self._thread = threading.Thread(target=self._run, name="embed", daemon=True)
+        self._newer = threading.Event()
+        self._recent: deque[tuple[float, int]] = deque(maxlen=RATE_ROUNDS)
+
+    def start(self) -> None:
+        """Embed what has no vector yet, then what comes."""
+        self._wake.set()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it, five seconds at most."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def wake(self) -> None:
+        """Passages came into the index."""
+        self._newer.set()
+        self._wake.set()
+
+    def want_model(self) -> None:
+        """Load the model now, for a query, whether or not there is something to embed."""
+        self._wanted.set()
+        self._wake.set()
+
+    def pause(self) -> None:
+        """Leave the rest without vectors until ``resume``; they are found by words."""
+        self._paused.set()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._paused.clear()
+        self._wake.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to embed, or nothing can be embedded."""
+        return self._index.pending_count() == 0 or self.paused or self._unavailable
+
+    @property
+    def paused(self) -> bool:
+        """Whether ``pause`` is in force."""
+        return self._paused.is_set()
+
+    @property
+    def model_state(self) -> str:
+        """Why there are no vectors now, in words that end a sentence; empty when the model is ready."""
+        return self._reason
+
+    def load_model(self) -> bool:
+        """Load the model in the calling thread; says whether it is ready."""
+        if self._embedder.identity is not None and not self._reason:
+            return True
+        try:
+            identity = self._embedder.load()
+        except ModelUnavailable as error:
+            self._reason = str(error)
+            self._unavailable = True
+            self._bus.publish(ModelStateChanged(ready=False, reason=str(error)))
+            return False
+        self._index.use_model(identity)
+        self._reason = ""
+        self._unavailable = False
+        self._bus.publish(ModelStateChanged(ready=True))
+        return True
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            try:
+                if self._wanted.is_set() and not self.load_model():
+                    self._wanted.clear()
+                self._embed_all()
+            except BailiwickError as error:
+                _log.exception("embedding stopped")
+                self._bus.publish(Notice(f"Embedding stopped: {error}", "error"))
+
+    def _embed_all(self) -> None:
+        done = 0
+        while not self._interrupted() and (waiting := self._index.pending(WINDOW_PASSAGES)) and self.load_model():
+            self._newer.clear()
+            waiting = sorted(waiting, key=lambda passage: len(passage.text))
+            for start in range(0, len(waiting), ROUND_PASSAGES):
+                # What was saved a moment ago has the newest slots and must not wait for the rest of this window.
+                if self._interrupted() or self._newer.is_set():
+                    break
+                done += self._embed_round(waiting[start : start + ROUND_PASSAGES])
+                left = self._index.pending_count()
+                self._publish(done, left, finished=False)
+        if done:
+            self._publish(done, self._index.pending_count(), finished=True)
+            self._bus.publish(LibrariesChanged())
+
+    def _interrupted(self) -> bool:
+        return self._stop.is_set() or self._paused.is_set()
+
+    def _embed_round(self, waiting: Sequence[PendingPassage]) -> int:
+        identity = self._embedder.identity
+        assert identity is not None
+        vectors = self._cache.get_many(identity.key, [passage.text_sha256 for passage in waiting])
+        missing = [passage for passage in waiting if passage.text_sha256 not in vectors]
+        if missing:
+            fresh = self._embedder.embed_passages([passage.text for passage in missing])
+            made = {passage.text_sha256: vector for passage, vector in zip(missing, fresh, strict=True)}
+            self._cache.put_many(identity.key, made)
+            vectors.update(made)
+        self._index.store_vectors(identity.key, vectors)
+        self._recent.append((time.monotonic(), len(waiting)))
+        return len(waiting)
+
+    def _publish(self, done: int, left: int, *, finished: bool) -> None:
+        first = self._recent[0][0]
+        span = time.monotonic() - first
+        # The first round marks the start of the span, so its passages are not counted.
+        rate = sum(count for _, count in list(self._recent)[1:]) / span if span > 0 and len(self._recent) > 1 else 0.0
+        cancelled = finished and left > 0
+        self._bus.publish(Progress(Stage.EMBEDDING, "passages", done, done + left, rate, finished, cancelled))

@@ -1,0 +1,89 @@
+"""Vectors by model and text hash, in a file of their own: a lost index embeds nothing twice. Derived and disposable."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from core.index.vectors import DIMENSION, Vector, checked_vectors
+
+_log = logging.getLogger(__name__)
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS vectors (
+    model TEXT NOT NULL, sha256 TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (model, sha256)
+) WITHOUT ROWID
+"""
+
+
+class VectorCache:
+    """``vectors.db``. Safe from any thread. A file that cannot be used is started anew; a failure is only a miss."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection = self._open()
+
+    def get_many(self, model_key: str, digests: Iterable[str]) -> dict[str, Vector]:
+        """The vectors of ``model_key`` that are there, by text hash; each a float32 array of shape (384,)."""
+        wanted = json.dumps(list(digests))
+        with self._lock:
+            try:
+                rows = self._connection.execute(
+                    "SELECT sha256, vector FROM vectors WHERE model = ? AND sha256 IN (SELECT value FROM json_each(?))",
+                    (model_key, wanted),
+                ).fetchall()
+            except sqlite3.Error:
+                self._start_anew()
+                return {}
+        return {digest: np.frombuffer(data, np.float32) for digest, data in rows if len(data) == 4 * DIMENSION}
+
+    def put_many(self, model_key: str, vectors: Mapping[str, Vector]) -> None:
+        """Keep ``vectors`` by text hash; raises ValueError for a zero or non-finite one."""
+        array = checked_vectors(list(vectors.values()))
+        rows = [(model_key, digest, row.tobytes()) for digest, row in zip(vectors, array, strict=True)]
+        with self._lock:
+            try:
+                with self._connection:
+                    self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
+            except sqlite3.Error:
+                _log.warning("vectors could not be kept beside the index", exc_info=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.Error:
+            self._remove()
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(_SCHEMA)
+            connection.execute("SELECT model, sha256, vector FROM vectors LIMIT 1").fetchall()
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _start_anew(self) -> None:
+        _log.warning("%s is unusable and is started anew", self._path.name)
+        self._connection.close()
+        self._remove()
+        self._connection = self._connect()
+
+    def _remove(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)

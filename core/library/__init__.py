@@ -1,0 +1,1 @@
+"""Documentation as found on disk or in installed packages, read into passages."""

@@ -1,0 +1,305 @@
+"""Ingestion: the thread that turns what was added, and every later save, into documents of AgentFS."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.agentfs.agentfs import AgentFS
+from core.agentfs.items import ItemWrite
+from core.agentfs.queue import Task
+from core.agentfs.sources import SourceFile
+from core.content_format import encode
+from core.errors import BailiwickError
+from core.events import EventBus, ItemsChanged, Notice, ProblemFound, Progress, Stage
+from core.library.extract import Extracted, ReadRequest
+from core.library.folder import Unreadable
+from core.library.listing import FileToRead, list_changed, list_files
+from core.library.reader_process import ReaderProcess
+from core.library.sources import READ_SOURCE
+from core.model import Kind, Problem, Source, SourceKind
+
+_log = logging.getLogger(__name__)
+BATCH_DOCUMENTS = 24
+BATCH_SECONDS = 0.25
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What the next transaction will write."""
+
+    reads: list[tuple[FileToRead, Extracted]] = field(default_factory=list)
+    failures: list[tuple[FileToRead, str]] = field(default_factory=list)
+    touched: list[tuple[FileToRead, SourceFile]] = field(default_factory=list)
+    vanished: list[SourceFile] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def __len__(self) -> int:
+        return len(self.reads) + len(self.failures) + len(self.touched) + len(self.vanished)
+
+    def is_due(self) -> bool:
+        return len(self) >= BATCH_DOCUMENTS or (len(self) > 0 and time.monotonic() - self.started > BATCH_SECONDS)
+
+
+class Ingester:
+    """Owned by the engine. ``start`` and ``stop`` once; the other methods are safe from any thread.
+
+    A saved file is read between two files of a bulk read, so it never waits behind one.
+    """
+
+    def __init__(
+        self,
+        agentfs: AgentFS,
+        bus: EventBus,
+        reader: ReaderProcess,
+        *,
+        owner: str,
+        tokenizer: Callable[[], Path | None],
+        committed: Callable[[], None],
+    ) -> None:
+        """``tokenizer`` finds the model's tokenizer file; ``committed`` is called after each transaction."""
+        self._agentfs = agentfs
+        self._bus = bus
+        self._reader = reader
+        self._owner = owner
+        self._tokenizer = tokenizer
+        self._committed = committed
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._cancel = threading.Event()
+        self._saved: deque[tuple[str, Path]] = deque()
+        self._busy = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+
+    def start(self) -> None:
+        """Take up queued work, what a dead engine left included."""
+        self._agentfs.queue.recover()
+        self._thread.start()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread and wait for it, five seconds at most; unfinished work stays queued."""
+        self._stop.set()
+        self._wake.set()
+        self._reader.close()
+        if self._thread.is_alive():
+            self._thread.join(5)
+
+    def wake(self) -> None:
+        """Look at the queue now."""
+        self._wake.set()
+
+    def saved(self, source_id: str, path: Path) -> None:
+        """A file or folder of a source was written, moved or deleted."""
+        self._saved.append((source_id, path))
+        self._wake.set()
+
+    def cancel(self) -> None:
+        """Give up the reading under way and all that waits; what is in stays in."""
+        self._agentfs.queue.cancel_waiting(READ_SOURCE)
+        if self._busy.is_set():
+            self._cancel.set()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being read and nothing waits."""
+        return not self._busy.is_set() and not self._saved and self._agentfs.queue.waiting() == 0
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(5)
+            self._wake.clear()
+            try:
+                self._serve_saved()
+                while not self._stop.is_set() and (task := self._claim()) is not None:
+                    self._do(task)
+                    self._serve_saved()
+            except BailiwickError as error:
+                _log.error("reading stopped: %s", error.message)
+                self._bus.publish(Notice(str(error), "error"))
+
+    def _claim(self) -> Task | None:
+        self._busy.set()
+        task = self._agentfs.queue.claim()
+        if task is None:
+            self._busy.clear()
+        return task
+
+    def _do(self, task: Task) -> None:
+        source = self._agentfs.sources.get(str(task.payload.get("source", "")))
+        error = ""
+        try:
+            if source is not None:
+                self._read_source(source)
+        except BailiwickError as failure:
+            error = failure.message
+            self._bus.publish(Notice(str(failure), "error"))
+        finally:
+            if not self._stop.is_set():
+                self._agentfs.queue.finish(task, error, cancelled=self._cancel.is_set())
+            self._cancel.clear()
+            self._busy.clear()
+
+    def _read_source(self, source: Source) -> None:
+        self._bus.publish(Progress(Stage.READING, source.name, 0, 0, 0.0))
+        known = self._agentfs.sources.files(source.id)
+        files: list[FileToRead] = []
+        batch = _Batch()
+        seen: set[str] = set()
+        for found in list_files(source, self._agentfs.sources.all(), self._reader.public_names):
+            seen.add(found.path)
+            if isinstance(found, Problem):
+                batch.failures.append((_unread(found), found.reason))
+            else:
+                files.append(found)
+        batch.vanished.extend(file for path, file in known.items() if path not in seen)
+        started = time.monotonic()
+        for number, file in enumerate(files):
+            if self._interrupted():
+                break
+            self._read_file(source, file, known.get(file.path), batch)
+            if batch.is_due():
+                batch = self._commit(source, batch)
+                rate = (number + 1) / max(time.monotonic() - started, 1e-6)
+                self._bus.publish(Progress(Stage.READING, source.name, number + 1, len(files), rate))
+                self._serve_saved()
+        self._commit(source, batch)
+        done = len(files)
+        self._bus.publish(
+            Progress(Stage.READING, source.name, done, done, 0.0, finished=True, cancelled=self._interrupted())
+        )
+
+    def _interrupted(self) -> bool:
+        return self._cancel.is_set() or self._stop.is_set()
+
+    def _serve_saved(self) -> None:
+        batches: dict[str, _Batch] = {}
+        for source_id, path in self._drain_saved():
+            source = self._agentfs.sources.get(source_id)
+            if source is None:
+                continue
+            batch = batches.setdefault(source_id, _Batch())
+            known = self._agentfs.sources.files(source_id)
+            present: set[str] = set()
+            for found in list_changed(source, path, self._agentfs.sources.all()):
+                present.add(found.path)
+                if isinstance(found, Problem):
+                    batch.failures.append((_unread(found), found.reason))
+                else:
+                    self._read_file(source, found, known.get(found.path), batch)
+            prefix = str(path)
+            batch.vanished.extend(
+                file
+                for name, file in known.items()
+                if (name == prefix or name.startswith(prefix + "/")) and name not in present
+            )
+        for source_id, batch in batches.items():
+            source = self._agentfs.sources.get(source_id)
+            if source is not None:
+                self._commit(source, batch)
+
+    def _drain_saved(self) -> Iterator[tuple[str, Path]]:
+        waiting: dict[tuple[str, Path], None] = {}
+        while self._saved:
+            waiting[self._saved.popleft()] = None
+        yield from waiting
+
+    def _read_file(self, source: Source, file: FileToRead, known: SourceFile | None, batch: _Batch) -> None:
+        if known is not None and known.size == file.size and known.modified_ns == file.modified_ns and file.size >= 0:
+            return
+        try:
+            extracted = self._reader.read(
+                ReadRequest(
+                    path=file.location,
+                    root=Path(source.location),
+                    module=file.module,
+                    language=source.language,
+                    library=source.library,
+                    version=source.version,
+                    tokenizer=self._tokenizer(),
+                    public_names=file.public_names,
+                )
+            )
+        except Unreadable as failure:
+            if not self._stop.is_set():
+                batch.failures.append((file, failure.reason))
+            return
+        if known is not None and known.checksum == extracted.checksum and not known.problem:
+            batch.touched.append((file, known))
+        else:
+            batch.reads.append((file, extracted))
+
+    def _commit(self, source: Source, batch: _Batch) -> _Batch:
+        if not len(batch):
+            return _Batch()
+        freed: list[str] = []
+        with self._agentfs.database.transaction() as connection:
+            if connection.execute("SELECT 1 FROM sources WHERE id = ?", (source.id,)).fetchone() is None:
+                return _Batch()
+            for file, extracted in batch.reads:
+                item_id, old = self._agentfs.items.put(connection, self._write_of(source, file, extracted))
+                freed.extend([old] if old else [])
+                remembered = SourceFile(file.path, item_id, file.size, file.modified_ns, extracted.checksum)
+                self._agentfs.sources.put_file(connection, source.id, remembered)
+            for file, reason in batch.failures:
+                freed.extend(self._forget(connection, source, file.path))
+                failed = SourceFile(file.path, None, file.size, file.modified_ns, "", reason)
+                self._agentfs.sources.put_file(connection, source.id, failed)
+            for file, before in batch.touched:
+                same = SourceFile(file.path, before.item_id, file.size, file.modified_ns, before.checksum)
+                self._agentfs.sources.put_file(connection, source.id, same)
+            for gone in batch.vanished:
+                freed.extend(self._forget(connection, source, gone.path))
+                self._agentfs.sources.remove_file(connection, source.id, gone.path)
+        self._agentfs.contents.discard_unused(freed)
+        for file, reason in batch.failures:
+            self._bus.publish(ProblemFound(Problem(file.path, reason)))
+        self._committed()
+        self._bus.publish(ItemsChanged(self._agentfs.items.position()))
+        return _Batch()
+
+    def _forget(self, connection: sqlite3.Connection, source: Source, path: str) -> list[str]:
+        known = self._agentfs.sources.file(source.id, path)
+        if known is None or known.item_id is None:
+            return []
+        digest = self._agentfs.items.delete(connection, known.item_id)
+        return [digest] if digest else []
+
+    def _write_of(self, source: Source, file: FileToRead, extracted: Extracted) -> ItemWrite:
+        content = extracted.content
+        return ItemWrite(
+            path=item_path(source, file, self._owner),
+            kind=Kind.DOCUMENT,
+            owner=self._owner,
+            data=encode(content),
+            metadata={
+                "title": content.title,
+                "language": content.language,
+                "library": content.library,
+                "version": content.version,
+                "source": content.source,
+                "source_id": source.id,
+                "checksum": extracted.checksum,
+                "file_size_bytes": file.size,
+                "passages": len(content.passages),
+            },
+        )
+
+
+def _unread(problem: Problem) -> FileToRead:
+    return FileToRead(location=Path(problem.path), path=problem.path, relative="", module="", size=-1, modified_ns=0)
+
+
+def item_path(source: Source, file: FileToRead, owner: str) -> str:
+    """Where a document lies in the tree of strategy.md: packages under ``libraries/``, all else under its owner."""
+    if source.kind is SourceKind.PACKAGE:
+        parts = ["libraries", source.language, source.library, f"v{source.version}"]
+    else:
+        parts = ["user-contributions", owner, source.name]
+    return "/".join(part.replace("/", "_") for part in parts) + "/" + file.relative

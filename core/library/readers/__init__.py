@@ -1,0 +1,1 @@
+"""Readers: one file per format, each turning text into sections without touching anything but that text."""

@@ -1,0 +1,193 @@
+"""Search as every door calls it: resolve the filters, run the legs, fuse them, and say how it was done."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from core.errors import ModelUnavailable
+from core.index.documents import DocumentIndex
+from core.index.embedder import Embedder
+from core.index.filters import normalise_name
+from core.index.rows import PassageRow
+from core.index.words import WordsIndex
+from core.model import Answer, Filters, Hit, Match, Matched, SearchMode
+from core.search.fusion import fuse
+from core.search.planner import ExactPath, SearchPlanner, VectorRequest
+from core.search.query import Query
+from core.search.versions import nearest_version, same_version
+
+LEG_DEPTH = 100
+VECTOR_WEIGHT = 1.0
+TEXT_WEIGHT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """The filters that are run for the ones asked for; ``empty`` when nothing can match."""
+
+    filters: Filters
+    asked: Filters
+    notes: tuple[str, ...] = ()
+    empty: bool = False
+
+
+class SearchService:
+    """Answers queries from the index. Safe from any thread; the embedding model is asked for when first needed."""
+
+    def __init__(
+        self, index: DocumentIndex, words: WordsIndex, embedder: Embedder, model_state: Callable[[], str]
+    ) -> None:
+        """``model_state`` says why there are no vectors now ("" when the model is ready)."""
+        self._index = index
+        self._words = words
+        self._embedder = embedder
+        self._model_state = model_state
+        self._planner = SearchPlanner([ExactPath(index)])
+
+    def search(self, query: Query) -> Answer:
+        """Run ``query``.
+
+        Raises ModelUnavailable when only vectors were asked for and there is no model.
+        """
+        started = time.perf_counter()
+        resolved = self._resolve(query.filters)
+        if resolved.empty:
+            return self._answer(query, (), "none", 0, started, resolved.notes)
+        notes = list(resolved.notes)
+        vector_leg: Sequence[tuple[int, float]] = ()
+        text_leg: Sequence[tuple[int, float]] = ()
+        path, candidates = "text", 0
+        depth = max(LEG_DEPTH, 4 * query.limit)
+        if query.mode is not SearchMode.TEXT:
+            reason = self._model_state()
+            identity = self._embedder.identity
+            if reason or identity is None:
+                if query.mode is SearchMode.VECTOR:
+                    raise ModelUnavailable(reason or "The embedding model is still loading.", "Search with mode text.")
+                notes.append(f"Found by words only: {reason or 'the embedding model is still loading.'}")
+            else:
+                vector = self._embedder.embed_query(query.text)
+                request = VectorRequest(vector, identity.key, resolved.filters, depth)
+                access_path = self._planner.choose(request)
+                ranking = access_path.rank(request)
+                vector_leg, candidates, path = ranking.slots, ranking.candidates, access_path.name
+                if pending := self._index.pending_count():
+                    notes.append(f"{pending:,} passages have no vector yet and are found by words only.")
+        if query.mode is not SearchMode.VECTOR:
+            allowed = self._index.matching_document_ids(resolved.filters) if resolved.filters.where else None
+            text_leg, note = self._words.search(query.text, resolved.filters, allowed, depth)
+            if note:
+                notes.append(note)
+        hits = self._hits(query, resolved, vector_leg, text_leg)
+        return self._answer(query, hits, path, candidates or len(text_leg), started, notes)
+
+    def _hits(
+        self,
+        query: Query,
+        resolved: _Resolved,
+        vector_leg: Sequence[tuple[int, float]],
+        text_leg: Sequence[tuple[int, float]],
+    ) -> tuple[Hit, ...]:
+        legs, weights = [], []
+        if query.mode is not SearchMode.TEXT and vector_leg:
+            legs.append([slot for slot, _ in vector_leg])
+            weights.append(VECTOR_WEIGHT)
+        if query.mode is not SearchMode.VECTOR:
+            legs.append([slot for slot, _ in text_leg])
+            weights.append(TEXT_WEIGHT)
+        fused = fuse(legs, weights)
+        similarity = dict(vector_leg)
+        vector_rank = {slot: rank for rank, (slot, _) in enumerate(vector_leg, start=1)}
+        text_rank = {slot: rank for rank, (slot, _) in enumerate(text_leg, start=1)}
+        hits: list[Hit] = []
+        seen: set[str] = set()
+        # Twice the limit leaves room for equal passages of several documents, which are shown once.
+        rows = self._index.passages_by_slot([slot for slot, _ in fused[: 2 * query.limit]])
+        for slot, score in fused[: 2 * query.limit]:
+            row = rows.get(slot)
+            if row is None or row.text_sha256 in seen:
+                continue
+            seen.add(row.text_sha256)
+            hits.append(
+                Hit(
+                    id=f"{row.document_id}:{row.ordinal}",
+                    document_id=row.document_id,
+                    ordinal=row.ordinal,
+                    title=row.title,
+                    text=row.text,
+                    score=round(score, 6),
+                    language=row.language,
+                    library=row.library,
+                    version=row.version,
+                    matched=_matched(resolved.asked, row),
+                    document_title=row.document_title,
+                    source=row.source,
+                    line=row.line,
+                    similarity=round(similarity[slot], 6) if slot in similarity else None,
+                    vector_rank=vector_rank.get(slot),
+                    text_rank=text_rank.get(slot),
+                )
+            )
+            if len(hits) == query.limit:
+                break
+        return tuple(hits)
+
+    def _resolve(self, asked: Filters) -> _Resolved:
+        filters, notes = asked, []
+        origins = self._index.origins() if asked.language or asked.library or asked.version else []
+        if asked.language:
+            languages = {normalise_name(language) for language, _, _ in origins}
+            if normalise_name(asked.language) not in languages:
+                return _nothing(asked, "language", asked.language, sorted(each for each in languages if each))
+        if asked.library:
+            names = {normalise_name(library) for _, library, _ in origins}
+            if normalise_name(asked.library) not in names:
+                close = difflib.get_close_matches(normalise_name(asked.library), names, 3) or sorted(names)[:8]
+                return _nothing(asked, "library", asked.library, close)
+        if asked.version:
+            versions = [
+                version
+                for _, library, version in origins
+                if not asked.library or normalise_name(library) == normalise_name(asked.library)
+            ]
+            same = [version for version in versions if version and same_version(asked.version, version)]
+            if same:
+                filters = replace(filters, version=same[0])
+            elif not asked.library:
+                return _nothing(asked, "version", asked.version, [])
+            else:
+                nearest = nearest_version(asked.version, versions)
+                filters = replace(filters, version=nearest or "")
+                found = f"version {nearest}, the nearest," if nearest else "documents without a version"
+                notes.append(f"{asked.library} {asked.version} is not here: {found} answered instead.")
+        return _Resolved(filters, asked, tuple(notes))
+
+    @staticmethod
+    def _answer(
+        query: Query, hits: tuple[Hit, ...], path: str, candidates: int, started: float, notes: Sequence[str]
+    ) -> Answer:
+        milliseconds = round((time.perf_counter() - started) * 1000, 2)
+        return Answer(query.text, query.mode, hits, path, candidates, milliseconds, tuple(notes))
+
+
+def _nothing(asked: Filters, name: str, value: str, known: Sequence[str]) -> _Resolved:
+    listing = f" Known: {', '.join(known)}." if known else ""
+    return _Resolved(asked, asked, (f"Nothing of {name} {value} is here.{listing}",), empty=True)
+
+
+def _matched(asked: Filters, row: PassageRow) -> Matched:
+    def compare(wanted: str, actual: str) -> Match | None:
+        if not wanted:
+            return None
+        return Match.EXACT if normalise_name(wanted) == normalise_name(actual) else Match.NONE
+
+    version: Match | None = None
+    if asked.version:
+        if not row.version:
+            version = Match.NONE
+        else:
+            version = Match.EXACT if same_version(asked.version, row.version) else Match.NEAREST
+    return Matched(compare(asked.language, row.language), compare(asked.library, row.library), version)

@@ -1,0 +1,205 @@
+"""The one registry of what a person can do: it feeds bindings, key line, help, palette and keymap.yml."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+from textual.actions import parse
+from textual.binding import Binding
+from textual.dom import DOMNode
+from textual.keys import KEY_NAME_REPLACEMENTS, format_key
+
+KEYMAP_FILE = "keymap.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One action.
+
+    ``keys`` are comma-separated Textual key names; ``action`` is a Textual action string in the namespace of the app,
+    or of the pane named by ``pane``. ``footer`` puts it into the key line, earlier entries first; ``typing`` puts it
+    there while a text field has the focus. ``priority`` makes the key win over the focused widget.
+    """
+
+    id: str
+    keys: str
+    action: str
+    label: str
+    description: str
+    group: str
+    pane: str | None = None
+    footer: bool = False
+    priority: bool = False
+    typing: bool = False
+
+    @property
+    def binding(self) -> Binding:
+        """The Textual binding, re-mappable by its id."""
+        return Binding(self.keys, self.action, self.label, id=self.id, priority=self.priority, show=self.footer)
+
+
+PANES = "Panes"
+VIEW = "View"
+FIND = "Search"
+WORK = "Work"
+APP = "Bailiwick"
+
+# fmt: off
+ACTIONS: tuple[ActionSpec, ...] = (
+    ActionSpec("pane.agents", "1", "show_pane('agents')", "Agents", "Who is alive and doing what", PANES),
+    ActionSpec("pane.messages", "2", "show_pane('messages')", "Messages", "What agents say to each other", PANES),
+    ActionSpec("pane.search", "3", "show_pane('search')", "Search", "Search the documents", PANES),
+    ActionSpec("pane.sync", "4", "show_pane('sync')", "Sync", "What other machines have", PANES),
+    ActionSpec("pane.conflicts", "5", "show_pane('conflicts')", "Conflicts", "What waits for your ruling", PANES),
+    ActionSpec("pane.hardware", "6", "show_pane('hardware')", "Hardware", "The machine and our share of it", PANES),
+    ActionSpec("search.hits", "down", "down_to_hits", "Hits", "Go to the hits", FIND, "search", typing=True),
+    ActionSpec("search.back", "escape", "back", "Back", "One step back", FIND, "search", typing=True),
+    ActionSpec("view.filter", "slash", "filter", "Search", "Go to this pane's search field", VIEW, footer=True),
+    ActionSpec("work.add", "a", "add_documents", "Add", "Add a folder, a file or a Python package", WORK, footer=True),
+    ActionSpec("work.cancel", "x", "toggle_work", "Cancel / continue", "Stop the work, or go on with it", WORK),
+    ActionSpec("app.help", "question_mark,f1", "help", "Help", "Every key that works now", APP, footer=True),
+    ActionSpec("app.palette", "ctrl+p", "command_palette", "Palette", "Find an action by name", APP,
+               footer=True, priority=True, typing=True),
+    ActionSpec("app.quit", "q", "quit", "Quit", "Leave Bailiwick", APP, footer=True),
+    ActionSpec("app.quit.always", "ctrl+q", "quit", "Quit", "Leave, even while typing", APP,
+               priority=True, typing=True),
+    ActionSpec("search.filters", "f", "filters", "Filters", "Choose library, version …", FIND, "search", footer=True),
+    ActionSpec("search.mode", "m", "mode", "Mode", "By meaning, by words, or both", FIND, "search", footer=True),
+    ActionSpec("search.edit", "o", "edit", "Open", "Open the file in your editor", FIND, "search", footer=True),
+    ActionSpec("search.previous", "left_square_bracket", "passage(-1)", "Previous", "Previous passage", FIND, "search"),
+    ActionSpec("search.next", "right_square_bracket", "passage(1)", "Next", "Next passage", FIND, "search"),
+    ActionSpec("view.freeze", "space", "freeze", "Freeze", "Stop or resume this pane's updates", VIEW, footer=True),
+    ActionSpec("view.copy", "c", "copy", "Copy", "Copy what this pane shows", VIEW, footer=True),
+    ActionSpec("view.zoom", "z", "zoom", "Zoom", "Hide or show the other panes' cards", VIEW, footer=True),
+    ActionSpec("view.theme", "t", "toggle_theme", "Light / dark", "Switch between light and dark", VIEW),
+    ActionSpec("focus.next", "tab", "focus_next", "Next field", "Move the focus forward", VIEW, typing=True),
+    ActionSpec("focus.previous", "shift+tab", "focus_previous", "Previous field", "Move the focus back", VIEW),
+    ActionSpec("pane.next", "ctrl+pagedown", "next_pane(1)", "Next pane", "Also while typing", PANES, typing=True),
+    ActionSpec("pane.previous", "ctrl+pageup", "next_pane(-1)", "Previous pane", "Also while typing", PANES),
+)
+# fmt: on
+
+
+def bindings_for(pane: str | None, actions: Iterable[ActionSpec] = ACTIONS) -> list[Binding]:
+    """The bindings of the app (``None``) or of one pane."""
+    return [spec.binding for spec in actions if spec.pane == pane]
+
+
+def keys_of(spec: ActionSpec, keymap: Mapping[str, str]) -> tuple[str, ...]:
+    """The key names that run ``spec`` under the user's ``keymap``."""
+    return tuple(key.strip() for key in keymap.get(spec.id, spec.keys).split(",") if key.strip())
+
+
+@dataclass(frozen=True, slots=True)
+class UsableAction:
+    """An action that works now: ``node`` is the app or pane whose namespace it is in, ``keys`` how its keys read."""
+
+    spec: ActionSpec
+    node: DOMNode
+    keys: tuple[str, ...]
+
+
+def usable_actions(
+    app: DOMNode, pane: DOMNode | None, pane_id: str, keymap: Mapping[str, str], actions: Iterable[ActionSpec] = ACTIONS
+) -> tuple[UsableAction, ...]:
+    """Every action of the app and of the pane in view that ``check_action`` allows now, in the registry's order."""
+    usable = []
+    for spec in actions:
+        node = app if spec.pane is None else pane if spec.pane == pane_id else None
+        if node is not None:
+            _, name, parameters = parse(spec.action)
+            if node.check_action(name, parameters):
+                usable.append(UsableAction(spec, node, tuple(key_label(key) for key in keys_of(spec, keymap))))
+    return tuple(usable)
+
+
+def key_label(key: str) -> str:
+    """A key as people write it: ``?``, ``^p``, ``^PgDn``."""
+    *modifiers, name = key.split("+")
+    names = {"pagedown": "PgDn", "pageup": "PgUp", "space": "Space", "tab": "Tab", "enter": "Enter", "escape": "Esc"}
+    text = names.get(name) or format_key(name)
+    prefix = "".join({"ctrl": "^", "shift": "⇧", "alt": "⌥"}.get(each, f"{each}+") for each in modifiers)
+    return prefix + text
+
+
+@dataclass(frozen=True, slots=True)
+class KeymapFile:
+    """A read keymap: usable ``keys`` by action id, and one sentence for each entry left out."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def read_keymap(path: Path, actions: Iterable[ActionSpec] = ACTIONS) -> KeymapFile:
+    """Read a ``keymap.yml`` (``action id: "key,key"``); a missing file is an empty keymap, and nothing is raised."""
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return KeymapFile()
+    except (OSError, UnicodeDecodeError):
+        return KeymapFile(problems=(f"{path} cannot be read.",))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return KeymapFile(problems=(f"{path}, line {mark.line + 1 if mark else 1}: this is not valid YAML.",))
+    if loaded is None:
+        return KeymapFile()
+    if not isinstance(loaded, dict):
+        return KeymapFile(problems=(f"{path}: lines must read `action: key`.",))
+    specs = tuple(actions)
+    known = {spec.id for spec in specs}
+    keys: dict[str, str] = {}
+    problems: list[str] = []
+    for name, value in loaded.items():
+        if name not in known:
+            problems.append(f"there is no action {name}")
+        elif (usable := _usable_keys(value)) is None:
+            problems.append(f"{name}: {value!r} is not a key")
+        else:
+            keys[str(name)] = usable
+    return _without_clashes(specs, keys, problems)
+
+
+def _usable_keys(value: object) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    names = [part.strip() for part in str(value).split(",")]
+    if not all(names) or any(" " in name or not name.isprintable() for name in names):
+        return None
+    return ",".join(_key_name(name) for name in names)
+
+
+def _key_name(text: str) -> str:
+    """Textual's name of a key that was written as its character."""
+    if len(text) != 1 or text.isalnum():
+        return text
+    name = unicodedata.name(text, text).lower().replace("-", "_").replace(" ", "_")
+    return KEY_NAME_REPLACEMENTS.get(name, name)
+
+
+def _without_clashes(specs: tuple[ActionSpec, ...], keys: dict[str, str], problems: list[str]) -> KeymapFile:
+    """Leave out the entries of ``keys`` that would take a key away from an action that can work at the same time."""
+    clash = True
+    while clash:
+        clash = False
+        owners: dict[tuple[str, str], ActionSpec] = {}
+        for spec in sorted(specs, key=lambda spec: spec.id in keys):
+            for key in keys_of(spec, keys):
+                rivals = [owner for (name, _), owner in owners.items() if name == key and _together(owner, spec)]
+                if rivals and spec.id in keys:
+                    problems.append(f"{spec.id}: {key_label(key)} is already {rivals[0].id}")
+                    del keys[spec.id]
+                    clash = True
+                    break
+                owners[key, spec.id] = spec
+            if clash:
+                break
+    return KeymapFile(keys, tuple(problems))
+
+
+def _together(one: ActionSpec, other: ActionSpec) -> bool:
+    """Whether both can be asked for at the same time: panes of different names cannot."""
+    return one.pane is None or other.pane is None or one.pane == other.pane

@@ -1,0 +1,34 @@
+"""``bailiwick demo``: a look at Bailiwick with real documents, leaving nothing behind."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from core.errors import NotFound
+from core.workspace import Workspace
+from tui.commands.dashboard import need_terminal, open_dashboard
+from tui.commands.options import common_options
+
+PACKAGES = ("textual", "rich", "duckdb", "boto3", "cryptography", "psutil", "click", "botocore", "watchfiles")
+
+
+@click.command()
+@common_options
+def demo() -> int:
+    """Open the dashboard on a throwaway workspace and read the documentation of Bailiwick's own Python packages."""
+    need_terminal()
+    with tempfile.TemporaryDirectory(prefix="bailiwick-demo-") as folder:
+        return open_dashboard(Path(folder) / "workspace", "the demo", _begin)
+
+
+def _begin(workspace: Workspace) -> None:
+    for package in PACKAGES:
+        try:
+            workspace.add_package(package, python=sys.executable)
+        except NotFound:
+            # Someone may have trimmed the environment; the others still make a demo.
+            continue

@@ -1,0 +1,109 @@
+"""Runs one command line and turns every outcome into output and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core import __version__
+from core.errors import BailiwickError
+from tui.commands.options import Invocation, common_options
+
+CRASHED = 70
+INTERRUPTED = 130
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "add": ("tui.commands.add:add", "Read documents: files, folders (watched from then on) or a Python package."),
+    "remove": ("tui.commands.remove:remove", "Stop watching a path, or take a library away."),
+    "search": ("tui.commands.search:search", "Search the documents."),
+    "show": ("tui.commands.show:show", "Show a document, or one passage of it."),
+    "libraries": ("tui.commands.libraries:libraries", "List what can be searched, by language, library and version."),
+    "hardware": ("tui.commands.hardware:hardware", "The machine: profile, limits, live load."),
+    "info": ("tui.commands.info:info", "Every folder in use and where each setting came from."),
+    "doctor": ("tui.commands.doctor:doctor", "Check the workspace and say how to mend what is damaged."),
+    "demo": ("tui.commands.demo:demo", "Open the dashboard on a throwaway workspace with real documentation."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; their one-line helps are in the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bailiwick", message="%(prog)s %(version)s")
+@common_options
+@click.pass_context
+def bailiwick(context: click.Context) -> None:
+    """The local-first data plane for coding agents. Without a command it opens the dashboard."""
+    if context.invoked_subcommand is None:
+        from tui.commands.dashboard import open_dashboard
+
+        invocation = context.ensure_object(Invocation)
+        context.exit(open_dashboard(invocation.workspace_folder(), "the dashboard"))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line ``arguments``; returns the exit code."""
+    wants_json = "--json" in arguments
+    try:
+        result: Any = bailiwick.main(arguments, prog_name="bailiwick", standalone_mode=False, obj=Invocation())
+    except click.exceptions.Exit as outcome:
+        return outcome.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "bailiwick"
+        return _report(error.format_message(), f"`{command} --help` lists what it takes.", 2, wants_json)
+    except BailiwickError as error:
+        return _report(error.message, error.hint, error.exit_code, wants_json)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away; a closed stdout must not be flushed again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last boundary: a person gets a sentence, the log the rest
+        return _report(*_crash(error), CRASHED, wants_json)
+    return result if isinstance(result, int) else 0
+
+
+def _report(message: str, hint: str, code: int, wants_json: bool) -> int:
+    if wants_json:
+        print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False))
+    else:
+        print(f"bailiwick: {message} {hint}".rstrip(), file=sys.stderr)
+    return code
+
+
+def _crash(error: Exception) -> tuple[str, str]:
+    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"bailiwick-crash-{os.getpid()}.log"
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            path = Path(handler.baseFilename)
+            break
+    else:
+        logging.getLogger().addHandler(logging.FileHandler(path, encoding="utf-8"))
+    logging.getLogger("bailiwick").error("unexpected %s", type(error).__name__, exc_info=error)
+    return f"Something broke inside Bailiwick ({type(error).__name__}).", f"The details are in {path}."

@@ -1,0 +1,435 @@
+"""The search pane: type-ahead over the documents, the hits, and the passage inside its document."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+from textual import on
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from core.errors import BailiwickError
+from core.events import Event, LibrariesChanged, ModelStateChanged, SourcesChanged
+from core.model import Answer, Filters, Hit, IndexCounts, Library, SearchMode
+from core.search.query import Query, parse_inline
+from tui.panes.base import Pane
+from tui.widgets.document_reader import DocumentReader
+from tui.widgets.hit_list import HitList
+from tui.widgets.welcome import Welcome
+
+if TYPE_CHECKING:
+    from textual import events
+    from textual.app import ComposeResult
+    from textual.timer import Timer
+    from textual.widget import Widget
+
+    from core.hardware.pool import WorkerPool
+    from core.library.catalogue import StoredDocument
+    from tui.bridge import WorkspaceLike
+    from tui.widgets.document_lines import DocumentLines
+
+    class SearchableWorkspace(WorkspaceLike, Protocol):
+        """What this pane needs of ``core.workspace.Workspace``."""
+
+        @property
+        def pool(self) -> WorkerPool: ...
+
+        def search(self, query: Query) -> Answer: ...
+
+        def document(self, identifier: str, *, counted: bool = True) -> StoredDocument: ...
+
+        def counts(self) -> IndexCounts: ...
+
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+TYPING_SECONDS = 0.06
+LIMIT = 30
+NARROW_CELLS = 96
+_MODES = (SearchMode.HYBRID, SearchMode.VECTOR, SearchMode.TEXT)
+_BEGIN = "Type what you look for; lib:NAME, ver:V, lang:L and where:KEY=VALUE narrow it."
+
+
+class SearchPane(Pane):
+    """Search is complete here: what is typed is answered at once by what is in so far."""
+
+    PANE_ID = "search"
+    NUMBER = 3
+    TITLE = "Search"
+    FILTER = True
+    HELP = (
+        "Type to search by meaning and by words. `lib:textual ver:8.2.8 lang:python where:format=rst` narrow it, or "
+        "press **f**. **Enter** goes to the hits and from there into the document; **[** and **]** go to the previous "
+        "and next passage; **o** opens the file in your editor; **m** changes between both ways of finding; **Esc** "
+        "goes back one step."
+    )
+
+    class Answered(Message):
+        """A search came back."""
+
+        def __init__(self, generation: int, outcome: Answer | BailiwickError) -> None:
+            super().__init__()
+            self.generation = generation
+            self.outcome = outcome
+
+    class Rendered(Message):
+        """A document is ready to be shown."""
+
+        def __init__(self, generation: int, document: StoredDocument, ordinal: int, lines: DocumentLines) -> None:
+            super().__init__()
+            self.generation = generation
+            self.document = document
+            self.ordinal = ordinal
+            self.lines = lines
+
+    class Counted(Message):
+        """What is in the index now."""
+
+        def __init__(self, libraries: list[Library], counts: IndexCounts) -> None:
+            super().__init__()
+            self.libraries = libraries
+            self.counts = counts
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._workspace: SearchableWorkspace | None = None
+        self._filters = Filters()
+        self._mode = SearchMode.HYBRID
+        self._generation = 0
+        self._reading = 0
+        self._typing: Timer | None = None
+        self._answer: Answer | None = None
+        self._libraries: list[Library] = []
+        self._passages = 0
+        self._pending = 0
+        self._document: StoredDocument | None = None
+        self._ordinal = 0
+
+    def compose(self) -> ComposeResult:
+        """The query, what narrows it, the hits beside the reader, and one line of facts."""
+        yield Input(placeholder="Search the documents", id="query", compact=True, select_on_focus=False)
+        yield Static("", id="filters")
+        with Vertical(id="search-empty"):
+            yield Welcome()
+        with Horizontal(id="search-body"):
+            yield HitList(id="hits")
+            reader = DocumentReader(id="reader")
+            reader.border_title = "Document"
+            yield reader
+        yield Static("", id="facts")
+
+    def on_mount(self) -> None:
+        """Nothing is known yet; the query can already be typed."""
+        self.query_one("#query", Input).cursor_blink = False
+        self._show_emptiness()
+        self._show_filters()
+
+    def on_workspace(self, workspace: WorkspaceLike) -> None:
+        """Search can be answered now; what was typed meanwhile is asked at once."""
+        self._workspace = cast("SearchableWorkspace", workspace)
+        self._count()
+        self._ask()
+
+    def on_core_events(self, events: tuple[Event, ...]) -> None:
+        """Follow what can be searched; an answer on the screen is asked again when the model arrives."""
+        if any(isinstance(event, LibrariesChanged | SourcesChanged) for event in events):
+            self._count()
+        if any(isinstance(event, ModelStateChanged) and event.ready for event in events):
+            self._ask()
+
+    def default_focus(self) -> Widget | None:
+        """The query."""
+        return self.query_one("#query", Input)
+
+    def focus_filter(self) -> None:
+        """Back to the query, with its text selected."""
+        query = self.query_one("#query", Input)
+        query.focus()
+        query.action_select_all()
+
+    def badge(self) -> str:
+        """How many passages can be found."""
+        return f"{self._passages:,}" if self._passages else ""
+
+    def card(self) -> str:
+        """What can be searched, and the last search."""
+        if not self._passages:
+            return "No documents yet."
+        lines = [f"{self._passages:,} passages of {len(self._libraries)} libraries"]
+        if self._pending:
+            lines.append(f"{self._pending:,} still without a vector")
+        if self._answer is not None:
+            lines.append(f"“{self._answer.query}”: {len(self._answer.hits)} hits in {self._answer.milliseconds:.0f} ms")
+        return "\n".join(lines)
+
+    def copy_text(self) -> str:
+        """The passage in sight."""
+        if self._document is not None and self._document.content.passages:
+            passage = self._document.content.passages[self._ordinal]
+            return f"{passage.title}\n\n{passage.text}"
+        hit = self.query_one(HitList).hit
+        return f"{hit.title}\n\n{hit.text}" if hit is not None else ""
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Side by side where there is room, else one at a time."""
+        self.set_class(event.size.width < NARROW_CELLS, "-stacked")
+
+    @on(Input.Changed, "#query")
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self._typing is not None:
+            self._typing.stop()
+        self._typing = self.set_timer(TYPING_SECONDS, self._ask)
+
+    @on(Input.Submitted, "#query")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        if self._answer is not None and self._answer.hits:
+            self.query_one(HitList).focus()
+
+    @on(HitList.OptionHighlighted, "#hits")
+    def _highlighted(self, event: HitList.OptionHighlighted) -> None:
+        event.stop()
+        hit = self.query_one(HitList).hit
+        if hit is not None:
+            self._read(hit.document_id, hit.ordinal, counted=False)
+
+    @on(HitList.OptionSelected, "#hits")
+    def _selected(self, event: HitList.OptionSelected) -> None:
+        event.stop()
+        hit = self.query_one(HitList).hit
+        if hit is not None:
+            self.add_class("-reading")
+            self._read(hit.document_id, hit.ordinal, counted=True)
+            self.query_one(DocumentReader).focus()
+
+    @on(DocumentReader.WidthChanged)
+    def _width_changed(self, event: DocumentReader.WidthChanged) -> None:
+        event.stop()
+        if self._document is not None:
+            self._read(self._document.item.id, self._ordinal, counted=False)
+
+    def action_down_to_hits(self) -> None:
+        """From the query to the hits."""
+        if self._answer is not None and self._answer.hits:
+            self.query_one(HitList).focus()
+
+    def action_back(self) -> None:
+        """One step back: reader, hits, query, no filters."""
+        focused = self.app.focused
+        if self.has_class("-reading") or isinstance(focused, DocumentReader):
+            self.remove_class("-reading")
+            self.query_one(HitList).focus()
+        elif isinstance(focused, HitList):
+            self.query_one("#query", Input).focus()
+        else:
+            self.screen.set_focus(None)
+
+    def action_passage(self, step: int) -> None:
+        """The previous or next passage of the document."""
+        if self._document is not None:
+            number = self._ordinal + step
+            if 0 <= number < len(self._document.content.passages):
+                self._read(self._document.item.id, number, counted=False)
+
+    def action_mode(self) -> None:
+        """Both ways of finding, by meaning alone, by words alone."""
+        self._mode = _MODES[(_MODES.index(self._mode) + 1) % len(_MODES)]
+        self._show_filters()
+        self._ask()
+
+    def action_filters(self) -> None:
+        """Choose filters in a dialog."""
+        from tui.screens.filters import FilterScreen
+
+        def chosen(filters: Filters | None) -> None:
+            if filters is not None:
+                self._filters = filters
+                self._show_filters()
+                self._ask()
+
+        self.app.push_screen(FilterScreen(self._filters, self._libraries), chosen)
+
+    def action_edit(self) -> None:
+        """Open the file behind the passage in the person's editor."""
+        from tui.editor import editor_command, run_editor
+
+        if self._document is None:
+            return
+        content = self._document.content
+        line = content.passages[self._ordinal].line if content.passages else 1
+        try:
+            command = editor_command(content.source, line)
+        except BailiwickError as error:
+            self.notify(str(error), severity="warning", markup=False)
+            return
+        with self.app.suspend():
+            run_editor(command)
+
+    def _ask(self) -> None:
+        """Search for what the field says; a newer question makes this one's answer void."""
+        workspace = self._workspace
+        if workspace is None:
+            return
+        self._generation += 1
+        generation = self._generation
+        text, typed = parse_inline(self.query_one("#query", Input).value)
+        if not text:
+            self._answer = None
+            self._show_answer()
+            return
+        filters = Filters(
+            language=typed.language or self._filters.language,
+            library=typed.library or self._filters.library,
+            version=typed.version or self._filters.version,
+            where=(*self._filters.where, *typed.where),
+        )
+        mode = self._mode
+
+        def search() -> Answer:
+            return workspace.search(Query(text, filters, mode, LIMIT))
+
+        self._in_pool("search", search, lambda outcome: self.Answered(generation, outcome))
+
+    def on_search_pane_answered(self, event: Answered) -> None:
+        """Show the answer, unless a newer question was asked."""
+        event.stop()
+        if event.generation != self._generation:
+            return
+        if isinstance(event.outcome, BailiwickError):
+            self._answer = None
+            self._show_answer()
+            self.query_one("#facts", Static).update(Content.assemble(("! ", "bold $warning"), str(event.outcome)))
+            return
+        self._answer = event.outcome
+        self._show_answer()
+        self.tell_changed()
+
+    def _show_answer(self) -> None:
+        answer = self._answer
+        hits: tuple[Hit, ...] = answer.hits if answer is not None else ()
+        self.query_one(HitList).show(hits)
+        if not hits:
+            self._document = None
+            self._reading += 1
+            self.query_one(DocumentReader).clear()
+            self.remove_class("-reading")
+        self._show_emptiness()
+        self._show_facts()
+
+    def _show_facts(self) -> None:
+        facts = self.query_one("#facts", Static)
+        answer = self._answer
+        if answer is None:
+            facts.update(Content(self._standing()))
+            return
+        count = f"{len(answer.hits)} hits" if answer.hits else f"Nothing found for “{answer.query[:60]}”"
+        parts = f"{count} · {answer.mode} · path {answer.path} · {answer.candidates:,} candidates"
+        line = Content(f"{parts} · {answer.milliseconds:.1f} ms")
+        if answer.notes:
+            line = Content.assemble(line, "\n", ("! ", "bold $warning"), "  ".join(answer.notes))
+        facts.update(line)
+
+    def _standing(self) -> str:
+        if not self._passages:
+            return ""
+        names = ", ".join(f"{each.library} {each.version}".strip() for each in self._libraries)
+        return f"{self._passages:,} passages: {names}\n{_BEGIN}"
+
+    def _show_filters(self) -> None:
+        chosen = self._filters
+        parts = [
+            f"mode {self._mode}",
+            f"language {chosen.language or 'any'}",
+            f"library {chosen.library or 'any'}",
+            f"version {chosen.version or 'any'}",
+            *(f"{key}={value}" for key, value in chosen.where),
+        ]
+        style = "bold $accent" if chosen else "$muted"
+        self.query_one("#filters", Static).update(Content.assemble((" · ".join(parts), style)))
+
+    def _show_emptiness(self) -> None:
+        empty = not self._passages and self._answer is None
+        self.query_one("#search-empty").display = empty
+        self.query_one("#search-body").display = not empty
+
+    def _count(self) -> None:
+        workspace = self._workspace
+        if workspace is not None:
+            self._in_pool(
+                "count",
+                lambda: (workspace.libraries(), workspace.counts()),
+                lambda outcome: None if isinstance(outcome, BailiwickError) else self.Counted(*outcome),
+            )
+
+    def on_search_pane_counted(self, event: Counted) -> None:
+        """Show what can be searched."""
+        event.stop()
+        self._libraries = event.libraries
+        self._passages = event.counts.passages
+        self._pending = event.counts.pending
+        self._show_emptiness()
+        if self._answer is None:
+            self._show_facts()
+        self.tell_changed()
+
+    def _read(self, document_id: str, ordinal: int, *, counted: bool) -> None:
+        """Load and render a document away from the screen's thread; only the newest is shown."""
+        workspace = self._workspace
+        if workspace is None:
+            return
+        self._reading += 1
+        generation = self._reading
+        reader = self.query_one(DocumentReader)
+        width, colours, query = reader.text_width, reader.colours, self._answer.query if self._answer else ""
+
+        def load() -> tuple[StoredDocument, DocumentLines]:
+            from tui.widgets.document_lines import render_document
+
+            stored = workspace.document(document_id, counted=counted)
+            return stored, render_document(stored.content, ordinal, query, width, colours)
+
+        def message(outcome: tuple[StoredDocument, DocumentLines] | BailiwickError) -> Message | None:
+            return (
+                None
+                if isinstance(outcome, BailiwickError)
+                else self.Rendered(generation, outcome[0], ordinal, outcome[1])
+            )
+
+        self._in_pool("read", load, message)
+
+    def on_search_pane_rendered(self, event: Rendered) -> None:
+        """Show the document, unless another was chosen meanwhile."""
+        event.stop()
+        if event.generation != self._reading:
+            return
+        self._document, self._ordinal = event.document, event.ordinal
+        reader = self.query_one(DocumentReader)
+        content = event.document.content
+        reader.border_title = Content(content.title)
+        reader.border_subtitle = Content(f"passage {event.ordinal + 1} of {len(content.passages)} · [ ] move · o edit")
+        reader.show(event.lines, event.ordinal)
+
+    def _in_pool(self, key: str, job: Callable[[], T], message: Callable[[T | BailiwickError], Message | None]) -> None:
+        """Run ``job`` in the workspace's pool, the newest of ``key`` only, and post what ``message`` makes of it."""
+        workspace = self._workspace
+        if workspace is None:
+            return
+
+        def finished(future: Future[T]) -> None:
+            if future.cancelled():
+                return
+            error = future.exception()
+            if error is not None and not isinstance(error, BailiwickError):
+                _log.error("%s failed", key, exc_info=error)
+                error = BailiwickError("That did not work.", "The log has the details.")
+            outcome = error if isinstance(error, BailiwickError) else future.result()
+            if (posted := message(outcome)) is not None:
+                self.post_message(posted)
+
+        workspace.pool.submit_latest(f"{self.PANE_ID}.{key}", job).add_done_callback(finished)

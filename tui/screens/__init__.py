@@ -1,0 +1,1 @@
+"""The screens that lie over the dashboard: help, add, confirm, too small."""
