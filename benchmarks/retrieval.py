@@ -10,21 +10,21 @@ from __future__ import annotations
 import argparse
 import random
 import re
-import sys
 import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from corpus import read_packages
+
 from core.agentfs.database import now
 from core.config import cache_folder
-from core.index.documents import DocumentIndex, IndexedDocument
+from core.index.documents import DocumentIndex
 from core.index.embedder import Embedder
-from core.index.model_files import resolve_model, resolve_tokenizer
+from core.index.model_files import resolve_model
+from core.index.rows import IndexedDocument
 from core.index.words import WordsIndex
-from core.library.extract import ReadRequest, extract
-from core.library.packages import find_environment, find_package
 from core.model import DocumentContent, Passage, SearchMode
 from core.search.query import Query
 from core.search.service import SearchService
@@ -66,27 +66,6 @@ def split(passage: Passage) -> tuple[str, str] | None:
     return sentence, f"{signature}\n\n{docstring[match.end() :].strip()}".rstrip()
 
 
-def read(packages: list[str]) -> list[DocumentContent]:
-    """Every document of ``packages`` as installed here."""
-    environment = find_environment(sys.executable, Path.cwd(), {})
-    tokenizer = resolve_tokenizer(cache_folder())
-    contents = []
-    for name in packages:
-        package = find_package(environment, name)
-        for file in package.files:
-            request = ReadRequest(
-                path=file.location,
-                root=package.location,
-                module=file.module,
-                language="python",
-                library=package.name,
-                version=package.version,
-                tokenizer=tokenizer,
-            )
-            contents.append(extract(request).content)
-    return contents
-
-
 def pose(contents: list[DocumentContent], count: int) -> tuple[list[Question], list[DocumentContent]]:
     """Choose ``count`` functions with sentences that occur once, and take the sentences out of their passages."""
     found = [
@@ -112,7 +91,7 @@ def main() -> None:
     parser.add_argument("packages", nargs="*", default=list(PACKAGES))
     parser.add_argument("--questions", type=int, default=400)
     arguments = parser.parse_args()
-    questions, contents = pose(read(arguments.packages), arguments.questions)
+    questions, contents = pose(read_packages(arguments.packages), arguments.questions)
     passages = sum(len(content.passages) for content in contents)
     print(f"{len(questions)} questions among {passages:,} passages of {', '.join(arguments.packages)}")
     with tempfile.TemporaryDirectory() as folder:
@@ -131,15 +110,15 @@ def build(folder: Path, contents: list[DocumentContent]) -> SearchService:
     ]
     for start in range(0, len(documents), 50):
         batch = documents[start : start + 50]
-        words.apply(index.apply(batch, [], start + 1), [each.id for each in batch], start + 1)
+        applied = index.apply(batch, [], start + 1)
+        words.apply(applied.passages, [], (applied.store_id, start + 1))
     embedder = Embedder(lambda: resolve_model(cache_folder()), threads=2)
-    embedder.load()
-    assert embedder.identity is not None
-    index.use_model(embedder.identity)
+    model = embedder.load()
+    index.use_model(model)
     while pending := index.pending(512):
         vectors = embedder.embed_passages([each.text for each in pending])
         hashes = [each.text_sha256 for each in pending]
-        index.store_vectors(embedder.identity.key, dict(zip(hashes, vectors, strict=True)))
+        index.store_vectors(model.key, dict(zip(hashes, vectors, strict=True)))
     return SearchService(index, words, embedder, lambda: "")
 
 

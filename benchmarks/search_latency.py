@@ -10,22 +10,21 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from corpus import read_packages
 
 from core.agentfs.database import now
 from core.config import cache_folder
-from core.index.documents import DocumentIndex, IndexedDocument
+from core.index.documents import DocumentIndex
 from core.index.embedder import Embedder
 from core.index.model_files import resolve_model
+from core.index.rows import IndexedDocument
 from core.index.words import WordsIndex
-from core.library.extract import ReadRequest, extract
-from core.library.packages import find_environment, find_package
 from core.model import DocumentContent, Filters, SearchMode
 from core.search.query import Query
 from core.search.service import SearchService
@@ -40,31 +39,12 @@ QUERIES = (
 )
 
 
-def read() -> list[DocumentContent]:
-    """Documents to repeat."""
-    environment = find_environment(sys.executable, Path.cwd(), {})
-    contents = []
-    for name in PACKAGES:
-        package = find_package(environment, name)
-        for file in package.files:
-            request = ReadRequest(
-                path=file.location,
-                root=package.location,
-                module=file.module,
-                language="python",
-                library=package.name,
-                version=package.version,
-            )
-            contents.append(extract(request).content)
-    return [content for content in contents if content.passages]
-
-
 def build(folder: Path, contents: list[DocumentContent], size: int, embedder: Embedder) -> SearchService:
     """An index of ``size`` passages."""
     index = DocumentIndex(folder / "documents.duckdb", threads=1, memory_mb=512)
     words = WordsIndex(folder / "words")
-    assert embedder.identity is not None
-    index.use_model(embedder.identity)
+    model = embedder.load()
+    index.use_model(model)
     generator = np.random.default_rng(1)
     count = number = 0
     while count < size:
@@ -77,12 +57,13 @@ def build(folder: Path, contents: list[DocumentContent], size: int, embedder: Em
             batch.append(IndexedDocument(f"{number:08}", renamed, "libraries/x", 0, "", now()))
             count += len(passages)
             number += 1
-        words.apply(index.apply(batch, [], number), [each.id for each in batch], number)
+        applied = index.apply(batch, [], number)
+        words.apply(applied.passages, [], (applied.store_id, number))
         while pending := index.pending(2000):
             vectors = generator.standard_normal((len(pending), 384)).astype(np.float32)
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
             hashes = [each.text_sha256 for each in pending]
-            index.store_vectors(embedder.identity.key, dict(zip(hashes, vectors, strict=True)))
+            index.store_vectors(model.key, dict(zip(hashes, vectors, strict=True)))
     return SearchService(index, words, embedder, lambda: "")
 
 
@@ -94,7 +75,7 @@ def main() -> None:
     arguments = parser.parse_args()
     embedder = Embedder(lambda: resolve_model(cache_folder()), threads=1)
     embedder.load()
-    contents = read()
+    contents = read_packages(PACKAGES)
     print("| passages | search | median ms | p95 ms | path |\n|---|---|---|---|---|")
     for size in arguments.sizes:
         with tempfile.TemporaryDirectory() as folder:

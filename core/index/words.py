@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 VERSION = 1
 HEAP_BYTES = 48_000_000
 STATE_FILE = "state.json"
-_BOOSTS = {"title": 1.5, "names": 1.5, "text": 1.0}
+_BOOSTS = {"title": 0.5, "names": 2.0, "text": 1.0}
 _FIELDS = list(_BOOSTS)
 _SYNTAX = re.compile(r'"|(?<!\w)(?:AND|OR|NOT)(?!\w)|(?<!\S)[+-]\w')
 _WORD = re.compile(r"\w+")
@@ -208,7 +208,7 @@ def _document(passage: WordsPassage) -> tantivy.Document:
         ("library", passage.library),
         ("version", passage.version),
         ("title", passage.title),
-        ("names", " ".join(_PART.findall(passage.title))),
+        ("names", " ".join(dict.fromkeys(part.lower() for part in _PART.findall(passage.title)))),
         ("text", passage.text),
     ):
         document.add_text(name, value)

@@ -20,7 +20,7 @@ from core.search.query import Query
 from core.search.versions import nearest_version, same_version
 
 LEG_DEPTH = 100
-VECTOR_WEIGHT = 1.0
+VECTOR_WEIGHT = 0.7
 TEXT_WEIGHT = 1.0
 
 

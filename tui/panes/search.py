@@ -112,20 +112,21 @@ class SearchPane(Pane):
 
     def compose(self) -> ComposeResult:
         """The query, what narrows it, the hits beside the reader, and one line of facts."""
-        yield Input(placeholder="Search the documents", id="query", compact=True, select_on_focus=False)
+        with Horizontal(id="query-line"):
+            yield Static("›", id="query-mark")
+            yield Input(placeholder="Search the documents", id="query", compact=True, select_on_focus=False)
         yield Static("", id="filters")
         with Vertical(id="search-empty"):
             yield Welcome()
         with Horizontal(id="search-body"):
             yield HitList(id="hits")
-            reader = DocumentReader(id="reader")
-            reader.border_title = "Document"
-            yield reader
+            with Vertical(id="reading"):
+                yield Static("", id="document-title")
+                yield DocumentReader(id="reader")
         yield Static("", id="facts")
 
     def on_mount(self) -> None:
         """Nothing is known yet; the query can already be typed."""
-        self.query_one("#query", Input).cursor_blink = False
         self._show_emptiness()
         self._show_filters()
 
@@ -318,6 +319,7 @@ class SearchPane(Pane):
             self._document = None
             self._reading += 1
             self.query_one(DocumentReader).clear()
+            self.query_one("#document-title", Static).update("")
             self.remove_class("-reading")
         self._show_emptiness()
         self._show_facts()
@@ -354,9 +356,8 @@ class SearchPane(Pane):
         self.query_one("#filters", Static).update(Content.assemble((" · ".join(parts), style)))
 
     def _show_emptiness(self) -> None:
-        empty = not self._passages and self._answer is None
-        self.query_one("#search-empty").display = empty
-        self.query_one("#search-body").display = not empty
+        self.query_one("#search-empty").display = not self._passages and self._answer is None
+        self.query_one("#search-body").display = self._answer is not None and bool(self._answer.hits)
 
     def _count(self) -> None:
         workspace = self._workspace
@@ -411,8 +412,10 @@ class SearchPane(Pane):
         self._document, self._ordinal = event.document, event.ordinal
         reader = self.query_one(DocumentReader)
         content = event.document.content
-        reader.border_title = Content(content.title)
-        reader.border_subtitle = Content(f"passage {event.ordinal + 1} of {len(content.passages)} · [ ] move · o edit")
+        place = f"  passage {event.ordinal + 1} of {len(content.passages)}"
+        self.query_one("#document-title", Static).update(
+            Content.assemble((content.title, "bold $primary"), (place, "$muted"))
+        )
         reader.show(event.lines, event.ordinal)
 
     def _in_pool(self, key: str, job: Callable[[], T], message: Callable[[T | BailiwickError], Message | None]) -> None:

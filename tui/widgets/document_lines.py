@@ -125,7 +125,9 @@ def _code(source: str, language: str, colours: ReaderColours) -> Text:
     lexer = "pycon" if language in _SESSION and source.lstrip().startswith(">>>") else language or "text"
     text = Syntax("", lexer, theme=colours.code_theme, background_color="default").highlight(source)
     text.rstrip()
-    return Text("  ") + Text("\n  ").join(text.split("\n")) if language != "python" or "\n" in source else text
+    # Syntax never wraps by itself, and a signature cut off at the edge is of no use.
+    text.no_wrap, text.overflow = False, "fold"
+    return text
 
 
 def _lines(console: Console, text: Text, bar: str, colours: ReaderColours) -> list[Strip]:
