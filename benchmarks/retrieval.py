@@ -45,11 +45,11 @@ SENTENCE = re.compile(r"(.+?[.!?])(?=\s|$)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A sentence and the passage it was taken from."""
+    """A sentence, and the document and symbol it was taken from."""
 
     text: str
     document: int
-    ordinal: int
+    title: str
 
 
 def split(passage: Passage) -> tuple[str, str] | None:
@@ -82,7 +82,10 @@ def pose(contents: list[DocumentContent], count: int) -> tuple[list[Question], l
     for _, document, ordinal, rest in chosen:
         passages[document][ordinal] = replace(passages[document][ordinal], text=rest)
     changed = [replace(content, passages=tuple(each)) for content, each in zip(contents, passages, strict=True)]
-    return [Question(sentence, document, ordinal) for sentence, document, ordinal, _ in chosen], changed
+    return [
+        Question(sentence, document, contents[document].passages[ordinal].title)
+        for sentence, document, ordinal, _ in chosen
+    ], changed
 
 
 def main() -> None:
@@ -131,8 +134,9 @@ def measure(service: SearchService, questions: list[Question], mode: SearchMode)
         started = time.perf_counter()
         answer = service.search(Query(question.text, mode=mode, limit=10))
         times.append((time.perf_counter() - started) * 1000)
-        wanted = f"{question.document:05}:{question.ordinal}"
-        rank = next((number for number, hit in enumerate(answer.hits, start=1) if hit.id == wanted), 0)
+        wanted = (f"{question.document:05}", question.title)
+        ranked = enumerate(answer.hits, start=1)
+        rank = next((number for number, hit in ranked if (hit.document_id, hit.title) == wanted), 0)
         first += rank == 1
         ten += rank > 0
         reciprocal += 1 / rank if rank else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS = 5.0
 WIDE = 120
+SWITCH_SECONDS = 0.001
 
 
 def _action_provider() -> type[Provider]:
@@ -103,6 +105,8 @@ class BailiwickApp(ThemedApp):
 
     def on_mount(self) -> None:
         """Before the first paint: only what cannot wait."""
+        # So long may each busy thread keep the interpreter before the screen's gets its turn (Python's default: 5 ms).
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.end_on_signals()
         self.work_strip.set_key(self.key_of("work.cancel"))
         self.screen.bindings_updated_signal.subscribe(self.key_line, lambda _: self._refresh_keys())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from core.library.tokens import estimate_tokens, tokenizer_counter
 from core.model import DocumentContent
 
 PACKAGE_METADATA = "METADATA"
+_CONTINUED = re.compile(r"\n(?: {8}| {7}\|)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +121,18 @@ def _read_prose(text: str, suffix: str, fallback: str) -> tuple[str, Reading]:
 
 def _read_metadata(request: ReadRequest, data: bytes) -> tuple[str, Reading]:
     """The long description of an installed package, in the format it declares (core metadata, PEP 566 and 643)."""
-    message = email.message_from_string(decode_text(data, ""), policy=email.policy.compat32)
+    whole = decode_text(data, "")
+    message = email.message_from_string(whole, policy=email.policy.compat32)
     declared = str(message.get("Description-Content-Type", "text/x-rst")).partition(";")[0].strip().lower()
     suffix = {"text/markdown": ".md", "text/plain": ".txt"}.get(declared, ".rst")
     name = str(message.get("Name", request.library))
     body = message.get_payload()
-    text = body if isinstance(body, str) and body.strip() else str(message.get("Description", ""))
-    format_name, reading = _read_prose(text.replace("\n        ", "\n"), suffix, name)
+    if isinstance(body, str) and body.strip():
+        text, lines_before = body, whole.count("\n", 0, len(whole) - len(body))
+    else:
+        text = _CONTINUED.sub("\n", str(message.get("Description", "")))
+        lines_before = whole.count("\n", 0, whole.find("\nDescription:") + 1)
+    format_name, reading = _read_prose("\n" * lines_before + text, suffix, name)
     return format_name, Reading(f"{name} README", reading.sections)
 
 

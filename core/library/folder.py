@@ -25,6 +25,7 @@ _SKIPPED_FOLDERS = frozenset({
 _ARTEFACT_FOLDERS = frozenset({"build", "dist"})
 _SKIPPED_ENDING = re.compile(r".*\.(egg-info|dist-info|egg)")
 _MARKERS_OF_SKIPPED = ("pyvenv.cfg", "CACHEDIR.TAG")
+_MARKERS_OF_WORKSPACE = ("agentfs.db", "engine.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ def walk(root: Path) -> Iterator[FoundFile | Problem]:
     """Every readable file of ``root`` (a folder or one file), each once, and a Problem for what stands in the way.
 
     Folder by folder in sorted order, then what links add to that. Hidden files and folders, version control, virtual
-    environments and what builds leave behind are passed over in silence, as are other kinds of file; links that are
-    broken, circular or lead out of the root, and folders that cannot be listed, are Problems.
+    environments, workspaces of Bailiwick and what builds leave behind are passed over in silence, as are other kinds of
+    file; links that are broken, circular or lead out of the root, pipes, sockets and devices named like a document, and
+    folders that cannot be listed, are Problems.
     """
     return _Walk(root).run()
 
@@ -77,7 +79,9 @@ def _is_skipped_folder(folder: Path) -> bool:
         return True
     if name in _ARTEFACT_FOLDERS and not os.path.lexists(folder / "__init__.py"):
         return True
-    return any(os.path.lexists(folder / marker) for marker in _MARKERS_OF_SKIPPED)
+    if any(os.path.lexists(folder / marker) for marker in _MARKERS_OF_SKIPPED):
+        return True
+    return all(os.path.lexists(folder / marker) for marker in _MARKERS_OF_WORKSPACE)
 
 
 class _Walk:
@@ -136,8 +140,10 @@ class _Walk:
                     elif entry.is_dir(follow_symlinks=False):
                         if not _is_skipped_folder(path):
                             below.append((path, entry.stat(follow_symlinks=False)))
-                    elif entry.is_file(follow_symlinks=False) and _has_readable_name(entry.name):
-                        yield self._found(path, entry.stat(follow_symlinks=False))
+                    elif _has_readable_name(entry.name):
+                        status = entry.stat(follow_symlinks=False)
+                        is_file = stat.S_ISREG(status.st_mode)
+                        yield self._found(path, status) if is_file else Problem(str(path), "is not a regular file")
                 except OSError as error:
                     yield Problem(str(path), _why(error))
             waiting.extend(reversed(below))
@@ -163,7 +169,7 @@ class _Walk:
         elif is_folder:
             yield from self._folder(link, status)
         elif not stat.S_ISREG(status.st_mode):
-            return
+            yield Problem(str(link), "is not a regular file")
         elif (status.st_dev, status.st_ino) not in self._files:
             yield self._found(link, status)
 

@@ -73,6 +73,7 @@ class Ingester:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._cancel = threading.Event()
+        self._claiming = threading.Lock()
         self._saved: deque[tuple[str, Path]] = deque()
         self._busy = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
@@ -102,19 +103,21 @@ class Ingester:
 
     def cancel(self) -> None:
         """Give up the reading under way and all that waits; what is in stays in."""
-        self._agentfs.queue.cancel_waiting(READ_SOURCE)
-        if self._busy.is_set():
+        with self._claiming:
+            self._agentfs.queue.cancel_waiting(READ_SOURCE)
             self._cancel.set()
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being read and nothing waits."""
-        return not self._busy.is_set() and not self._saved and self._agentfs.queue.waiting() == 0
+        # What no longer waits was taken by a thread that is busy since, so that is asked last.
+        return not self._saved and self._agentfs.queue.waiting() == 0 and not self._busy.is_set()
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.wait(5)
             self._wake.clear()
+            self._busy.set()
             try:
                 self._serve_saved()
                 while not self._stop.is_set() and (task := self._claim()) is not None:
@@ -123,13 +126,13 @@ class Ingester:
             except BailiwickError as error:
                 _log.error("reading stopped: %s", error.message)
                 self._bus.publish(Notice(str(error), "error"))
+            finally:
+                self._busy.clear()
 
     def _claim(self) -> Task | None:
-        self._busy.set()
-        task = self._agentfs.queue.claim()
-        if task is None:
-            self._busy.clear()
-        return task
+        with self._claiming:
+            self._cancel.clear()
+            return self._agentfs.queue.claim()
 
     def _do(self, task: Task) -> None:
         source = self._agentfs.sources.get(str(task.payload.get("source", "")))
@@ -143,8 +146,6 @@ class Ingester:
         finally:
             if not self._stop.is_set():
                 self._agentfs.queue.finish(task, error, cancelled=self._cancel.is_set())
-            self._cancel.clear()
-            self._busy.clear()
 
     def _read_source(self, source: Source) -> None:
         self._bus.publish(Progress(Stage.READING, source.name, 0, 0, 0.0))
@@ -155,7 +156,7 @@ class Ingester:
         for found in list_files(source, self._agentfs.sources.all(), self._reader.public_names):
             seen.add(found.path)
             if isinstance(found, Problem):
-                batch.failures.append((_unread(found), found.reason))
+                _add_problem(found, known.get(found.path), batch)
             else:
                 files.append(found)
         batch.vanished.extend(file for path, file in known.items() if path not in seen)
@@ -190,7 +191,7 @@ class Ingester:
             for found in list_changed(source, path, self._agentfs.sources.all()):
                 present.add(found.path)
                 if isinstance(found, Problem):
-                    batch.failures.append((_unread(found), found.reason))
+                    _add_problem(found, known.get(found.path), batch)
                 else:
                     self._read_file(source, found, known.get(found.path), batch)
             prefix = str(path)
@@ -292,8 +293,10 @@ class Ingester:
         )
 
 
-def _unread(problem: Problem) -> FileToRead:
-    return FileToRead(location=Path(problem.path), path=problem.path, relative="", module="", size=-1, modified_ns=0)
+def _add_problem(problem: Problem, known: SourceFile | None, batch: _Batch) -> None:
+    if known is None or known.problem != problem.reason:
+        file = FileToRead(Path(problem.path), problem.path, relative="", module="", size=-1, modified_ns=0)
+        batch.failures.append((file, problem.reason))
 
 
 def item_path(source: Source, file: FileToRead, owner: str) -> str:

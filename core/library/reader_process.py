@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -78,13 +80,15 @@ class ReaderProcess:
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            if self._closed:
+            child = None if self._closed else self._running()
+            # Either ``close`` saw the child that was just started, or it is seen here that all was closed meanwhile.
+            if child is None or self._closed:
+                self._drop()
                 raise Unreadable("was not read: Bailiwick was closing")
-            child = self._running()
             assert child.stdin is not None
             assert child.stdout is not None
             try:
-                _send(child.stdin, question)
+                _send(child.stdin, {**question, "seconds": math.ceil(self._time_limit) + 1})
                 data = _receive(child.stdout, time.monotonic() + self._time_limit)
             except TimeoutError:
                 self._drop()
@@ -155,7 +159,12 @@ def _serve() -> None:
     sys.stdout = sys.stderr
     while header := source.read(_LENGTH.size):
         (length,) = _LENGTH.unpack(header)
-        _send(target, _answer(json.loads(source.read(length))))
+        question = json.loads(source.read(length))
+        # The alarm ends this process inside any parser when no parent is left to do it.
+        signal.alarm(question["seconds"])
+        answer = _answer(question)
+        signal.alarm(0)
+        _send(target, answer)
 
 
 def _answer(question: dict[str, Any]) -> dict[str, Any]:

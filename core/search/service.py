@@ -103,14 +103,17 @@ class SearchService:
         vector_rank = {slot: rank for rank, (slot, _) in enumerate(vector_leg, start=1)}
         text_rank = {slot: rank for rank, (slot, _) in enumerate(text_leg, start=1)}
         hits: list[Hit] = []
-        seen: set[str] = set()
-        # Twice the limit leaves room for equal passages of several documents, which are shown once.
-        rows = self._index.passages_by_slot([slot for slot, _ in fused[: 2 * query.limit]])
-        for slot, score in fused[: 2 * query.limit]:
+        texts: set[str] = set()
+        symbols: set[tuple[str, str]] = set()
+        # Some more than asked for: of a symbol or heading in several passages, and of equal texts, the best is shown.
+        considered = fused[: 4 * query.limit]
+        rows = self._index.passages_by_slot([slot for slot, _ in considered])
+        for slot, score in considered:
             row = rows.get(slot)
-            if row is None or row.text_sha256 in seen:
+            if row is None or row.text_sha256 in texts or (row.document_id, row.title) in symbols:
                 continue
-            seen.add(row.text_sha256)
+            texts.add(row.text_sha256)
+            symbols.add((row.document_id, row.title))
             hits.append(
                 Hit(
                     id=f"{row.document_id}:{row.ordinal}",

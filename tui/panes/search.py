@@ -90,10 +90,11 @@ class SearchPane(Pane):
     class Counted(Message):
         """What is in the index now."""
 
-        def __init__(self, libraries: list[Library], counts: IndexCounts) -> None:
+        def __init__(self, libraries: list[Library], counts: IndexCounts, sources: int) -> None:
             super().__init__()
             self.libraries = libraries
             self.counts = counts
+            self.sources = sources
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,6 +108,7 @@ class SearchPane(Pane):
         self._libraries: list[Library] = []
         self._passages = 0
         self._pending = 0
+        self._sources = -1
         self._document: StoredDocument | None = None
         self._ordinal = 0
 
@@ -144,8 +146,8 @@ class SearchPane(Pane):
             self._ask()
 
     def default_focus(self) -> Widget | None:
-        """The query."""
-        return self.query_one("#query", Input)
+        """The query, unless there is nothing to search: then the keys that begin work at once."""
+        return None if self._is_empty() else self.query_one("#query", Input)
 
     def focus_filter(self) -> None:
         """Back to the query, with its text selected."""
@@ -279,17 +281,12 @@ class SearchPane(Pane):
             return
         self._generation += 1
         generation = self._generation
-        text, typed = parse_inline(self.query_one("#query", Input).value)
+        text, filters = self._effective_filters()
+        self._show_filters()
         if not text:
             self._answer = None
             self._show_answer()
             return
-        filters = Filters(
-            language=typed.language or self._filters.language,
-            library=typed.library or self._filters.library,
-            version=typed.version or self._filters.version,
-            where=(*self._filters.where, *typed.where),
-        )
         mode = self._mode
 
         def search() -> Answer:
@@ -339,12 +336,23 @@ class SearchPane(Pane):
 
     def _standing(self) -> str:
         if not self._passages:
-            return ""
+            return "The documents are being read." if self._sources > 0 else ""
         names = ", ".join(f"{each.library} {each.version}".strip() for each in self._libraries)
         return f"{self._passages:,} passages: {names}\n{_BEGIN}"
 
-    def _show_filters(self) -> None:
+    def _effective_filters(self) -> tuple[str, Filters]:
+        """The words of the query, and the chosen filters overlaid by the typed ones."""
+        text, typed = parse_inline(self.query_one("#query", Input).value)
         chosen = self._filters
+        return text, Filters(
+            language=typed.language or chosen.language,
+            library=typed.library or chosen.library,
+            version=typed.version or chosen.version,
+            where=(*chosen.where, *typed.where),
+        )
+
+    def _show_filters(self) -> None:
+        chosen = self._effective_filters()[1]
         parts = [
             f"mode {self._mode}",
             f"language {chosen.language or 'any'}",
@@ -356,15 +364,23 @@ class SearchPane(Pane):
         self.query_one("#filters", Static).update(Content.assemble((" · ".join(parts), style)))
 
     def _show_emptiness(self) -> None:
-        self.query_one("#search-empty").display = not self._passages and self._answer is None
+        self.query_one("#search-empty").display = self._is_empty()
+        self.query_one("#query-line").display = not self._is_empty()
+        self.query_one("#filters").display = not self._is_empty()
+        if self._is_empty() and self.app.focused is self.query_one("#query"):
+            self.screen.set_focus(None)
         self.query_one("#search-body").display = self._answer is not None and bool(self._answer.hits)
+
+    def _is_empty(self) -> bool:
+        """Whether it is known that nothing was added."""
+        return self._sources == 0 and not self._passages and self._answer is None
 
     def _count(self) -> None:
         workspace = self._workspace
         if workspace is not None:
             self._in_pool(
                 "count",
-                lambda: (workspace.libraries(), workspace.counts()),
+                lambda: (workspace.libraries(), workspace.counts(), len(workspace.sources())),
                 lambda outcome: None if isinstance(outcome, BailiwickError) else self.Counted(*outcome),
             )
 
@@ -374,6 +390,7 @@ class SearchPane(Pane):
         self._libraries = event.libraries
         self._passages = event.counts.passages
         self._pending = event.counts.pending
+        self._sources = event.sources
         self._show_emptiness()
         if self._answer is None:
             self._show_facts()

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
 from rich.syntax import Syntax
-from rich.text import Text
+from rich.text import Span, Text
 from textual.strip import Strip
 
 from core.model import DocumentContent, Passage
@@ -21,6 +21,8 @@ MARGIN = 2
 _FENCE = re.compile(r"^\s*(`{3,}|~{3,})\s*([\w+#.-]*)")
 _INLINE_CODE = re.compile(r"(`+)(?P<code>[^`\n]+)\1")
 _WORD = re.compile(r"\w{3,}")
+_RUNNING = re.compile(r"[^\W_]|[`(\"']")
+SHORT_LINE = 40
 _SESSION = ("pycon", "console", "shell-session")
 
 
@@ -109,8 +111,20 @@ def _blocks(passage: Passage, *, is_symbol: bool, colours: ReaderColours) -> Ite
         yield _prose(prose, colours)
 
 
+def _reflowed(lines: Sequence[str]) -> str:
+    """Join the lines of running text, which were broken for another width; lists, fields and indents keep theirs."""
+    joined: list[str] = []
+    for line in lines:
+        running = bool(joined) and len(joined[-1]) > SHORT_LINE and _RUNNING.match(line) and _RUNNING.match(joined[-1])
+        if running:
+            joined[-1] = f"{joined[-1].rstrip()} {line}"
+        else:
+            joined.append(line)
+    return "\n".join(joined)
+
+
 def _prose(lines: Sequence[str], colours: ReaderColours) -> Text:
-    source = "\n".join(lines).rstrip()
+    source = _reflowed(lines).rstrip()
     text = Text()
     position = 0
     for match in _INLINE_CODE.finditer(source):
@@ -125,9 +139,16 @@ def _code(source: str, language: str, colours: ReaderColours) -> Text:
     lexer = "pycon" if language in _SESSION and source.lstrip().startswith(">>>") else language or "text"
     text = Syntax("", lexer, theme=colours.code_theme, background_color="default").highlight(source)
     text.rstrip()
+    text.style = ""
+    text.spans = [Span(span.start, span.end, _without_background(span.style)) for span in text.spans]
     # Syntax never wraps by itself, and a signature cut off at the edge is of no use.
     text.no_wrap, text.overflow = False, "fold"
     return text
+
+
+def _without_background(style: str | Style) -> Style:
+    parsed = Style.parse(style) if isinstance(style, str) else style
+    return Style(color=parsed.color, bold=parsed.bold, italic=parsed.italic)
 
 
 def _lines(console: Console, text: Text, bar: str, colours: ReaderColours) -> list[Strip]:

@@ -34,7 +34,7 @@ def attribute_line(attribute: griffe.Attribute) -> str:
         words += f": {_one_line(attribute.annotation)}"
     if is_property:
         return f"{words} (writable)" if "writable" in attribute.labels else words
-    if attribute.value is None or "instance-attribute" in attribute.labels:
+    if attribute.value is None or _is_set_by_constructor(attribute):
         return words
     return f"{words} = {_shortened(attribute.value)}"
 
@@ -42,6 +42,16 @@ def attribute_line(attribute: griffe.Attribute) -> str:
 def is_enumeration(class_: griffe.Class) -> bool:
     """Whether a base of ``class_`` is named like one of the standard enumerations."""
     return any(str(each).rsplit(".", 1)[-1] in _ENUMERATIONS for each in class_.bases)
+
+
+def _is_set_by_constructor(attribute: griffe.Attribute) -> bool:
+    """Whether the value is what ``__init__`` assigns, not a default that stands in the class."""
+    if "instance-attribute" not in attribute.labels or "class-attribute" not in attribute.labels:
+        return "instance-attribute" in attribute.labels
+    constructor = attribute.parent.members.get("__init__") if attribute.parent is not None else None
+    if not isinstance(constructor, griffe.Function) or attribute.lineno is None:
+        return False
+    return (constructor.lineno or 0) <= attribute.lineno <= (constructor.endlineno or 0)
 
 
 def _parameters(function: griffe.Function) -> str:
