@@ -87,6 +87,7 @@ class BailiwickApp(ThemedApp):
         self.workspace: WorkspaceLike | None = None
         self._announcer = Announcer()
         self._zoomed = False
+        self._columns = 0
         self._opener = WorkspaceOpener(open_workspace)
         self._bridge: EventBridge | None = None
         self.tabs, self.host, self.cards = PaneTabs(), PaneHost(start), CardColumn()
@@ -159,7 +160,7 @@ class BailiwickApp(ThemedApp):
         badges = {pane.PANE_ID: pane.badge() for pane in self.host.mounted}
         tabs = tuple(Tab(each.id, each.number, each.title, badges.get(each.id, "")) for each in PANES)
         self.tabs.update_tabs(tabs, self.host.active_id, place_label(self.workspace.root) if self.workspace else "")
-        visible = self.size.width >= WIDE and not self._zoomed
+        visible = self._columns >= WIDE and not self._zoomed
         self.screen_stack[0].set_class(visible, "-cards")
         self.host.show_cards(visible)
         if visible:
@@ -172,6 +173,8 @@ class BailiwickApp(ThemedApp):
 
     def on_resize(self, event: events.Resize) -> None:
         """Too small, or large enough again; with or without cards."""
+        # Textual takes over the new size only after this handler.
+        self._columns = event.size.width
         covered = isinstance(self.screen, TooSmallScreen)
         if is_too_small(event.size) and not covered:
             self.push_screen(TooSmallScreen())
@@ -202,7 +205,7 @@ class BailiwickApp(ThemedApp):
         if action == "toggle_work":
             return self.work_strip.is_running or self.work_strip.is_stopped
         if action == "zoom":
-            return self.size.width >= WIDE
+            return self._columns >= WIDE
         if action in ("filter", "freeze", "copy"):
             pane = self.host.active
             return pane is not None and {"filter": pane.FILTER, "freeze": pane.LIVE, "copy": pane.can_copy}[action]

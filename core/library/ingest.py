@@ -187,6 +187,9 @@ class Ingester:
                 continue
             batch = batches.setdefault(source_id, _Batch())
             known = self._agentfs.sources.files(source_id)
+            if str(path) == source.location and str(path) not in known and not path.exists():
+                # A folder that is gone as a whole may be a drive that is not mounted now; its documents stay.
+                continue
             present: set[str] = set()
             for found in list_changed(source, path, self._agentfs.sources.all()):
                 present.add(found.path)
