@@ -15,7 +15,7 @@ from core.config import Settings
 from core.errors import BailiwickError
 from core.events import EventBus, ItemsChanged, Notice, SourcesChanged
 from core.library.sources import READ_SOURCE
-from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, SourceKind
+from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, Source, SourceKind
 
 if TYPE_CHECKING:
     from core.search.query import Query
@@ -59,7 +59,9 @@ class Engine:
         self._services: Services | None = None
         self._closed = False
         self._accesses: Counter[str] = Counter()
-        self._changes = ChangeWatcher(agentfs.database, self._changed_elsewhere)
+        self._changes = ChangeWatcher(agentfs.database, self._committed)
+        self._known_sources: frozenset[Source] = frozenset()
+        self._known_position = 0
 
     def start(self) -> None:
         """Take up the duties: what is queued, every watched folder looked at again, changes from now on."""
@@ -180,14 +182,24 @@ class Engine:
                     self._bus.publish(Notice(f"The index is being rebuilt: {reason}", "warning"))
             return self._services
 
-    def _changed_elsewhere(self) -> None:
+    def _committed(self) -> None:
+        """Something was committed, perhaps by another process: find out what concerns the engine."""
+        sources = frozenset(self._agentfs.sources.all())
+        position = self._agentfs.items.position()
+        sources_changed = sources != self._known_sources
+        position_changed = position != self._known_position
+        self._known_sources, self._known_position = sources, position
         if self._has_work():
             services = self._running()
-            services.watcher.sources_changed()
+            if sources_changed:
+                services.watcher.sources_changed()
+            if position_changed:
+                services.updater.wake()
             services.ingester.wake()
-            services.updater.wake()
-        self._bus.publish(ItemsChanged(self._agentfs.items.position()))
-        self._bus.publish(SourcesChanged())
+        if position_changed:
+            self._bus.publish(ItemsChanged(position))
+        if sources_changed:
+            self._bus.publish(SourcesChanged())
 
     def _flush_usage(self, services: Services) -> None:
         with self._lock:

@@ -1,4 +1,4 @@
-"""Notices what other processes commit, through SQLite's ``data_version``."""
+"""Notices commits, those of other processes included, through SQLite's ``data_version``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ INTERVAL_SECONDS = 0.2
 
 
 class ChangeWatcher:
-    """A daemon thread that calls ``changed`` within a quarter second of another connection's commit."""
+    """A daemon thread that calls ``changed`` once at its start and within a quarter second of any commit.
+
+    Commits of this process' other threads count too, so ``changed`` has to look what is different.
+    """
 
     def __init__(self, database: Database, changed: Callable[[], None]) -> None:
         self._database = database
@@ -37,8 +40,8 @@ class ChangeWatcher:
         while not self._stop.wait(INTERVAL_SECONDS):
             try:
                 version = self._database.data_version()
-                if known is not None and version != known:
+                if version != known:
+                    known = version
                     self._changed()
-                known = version
             except BailiwickError:
                 _log.warning("the workspace could not be asked for changes", exc_info=True)

@@ -93,7 +93,7 @@ class Embedder:
             )
             # Its own configuration lets through 512 tokens; the model was trained with 256.
             cast("Any", model.model).tokenizer.enable_truncation(TOKENS)
-        except (OSError, ValueError, RuntimeError, AttributeError) as error:
+        except Exception as error:  # noqa: BLE001 - onnxruntime raises classes of its own for whatever is wrong with a file
             raise ModelUnavailable(
                 f"The embedding model in {files.folder} cannot be loaded ({type(error).__name__}).",
                 "Delete that folder; `bailiwick doctor` looks again.",

@@ -26,6 +26,7 @@ STATE_FILE = "state.json"
 _BOOSTS = {"title": 0.5, "names": 2.0, "text": 1.0}
 _FIELDS = list(_BOOSTS)
 _SYNTAX = re.compile(r'"|(?<!\w)(?:AND|OR|NOT)(?!\w)|(?<!\S)[+-]\w')
+_OPERATOR = re.compile(r"(?<!\w)(?:AND|OR|NOT)(?!\w)")
 _WORD = re.compile(r"\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 _PLAIN = "The query's syntax was not understood, so it was searched as plain words."
@@ -132,6 +133,7 @@ class WordsIndex:
                 return self._index.parse_query(text, _FIELDS, field_boosts=_BOOSTS), ""
             except ValueError:
                 note = _PLAIN
+                text = _OPERATOR.sub(" ", text)
         words: dict[str, None] = {}
         for word in _WORD.findall(text):
             words[word.lower()] = None

@@ -10,6 +10,7 @@ from fake_workspace import FakeWorkspace
 from textual.pilot import Pilot
 
 from tui.app import BailiwickApp
+from tui.screens.help import HelpScreen
 from tui.widgets.document_reader import DocumentReader
 
 SIZES = [(80, 24), (160, 48)]
@@ -31,7 +32,10 @@ def prepared(*keys: str, typed: str = "") -> Callable[[Pilot[None]], object]:
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
-        await pilot.pause()
+        if isinstance(app.screen, HelpScreen):
+            await until(lambda: bool(app.screen.query("MarkdownParagraph")), "the help's text")
+            await app.workers.wait_for_complete()
+        await pilot.pause(0.2)
 
     return before
 

@@ -163,7 +163,8 @@ class SearchPane(Pane):
         """What can be searched, and the last search."""
         if not self._passages:
             return "No documents yet."
-        lines = [f"{self._passages:,} passages of {len(self._libraries)} libraries"]
+        count = len(self._libraries)
+        lines = [f"{self._passages:,} passages of {count} {'library' if count == 1 else 'libraries'}"]
         if self._pending:
             lines.append(f"{self._pending:,} still without a vector")
         if self._answer is not None:

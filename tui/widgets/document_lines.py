@@ -95,11 +95,13 @@ def _blocks(passage: Passage, *, is_symbol: bool, colours: ReaderColours) -> Ite
     for line in lines:
         match = _FENCE.match(line)
         if not fence and match:
-            if prose:
+            if any(line.strip() for line in prose):
                 yield _prose(prose, colours)
+                yield Text("")
             prose, code, fence, language = [], [], match[1], match[2]
         elif fence and match and match[1].startswith(fence) and not match[2]:
             yield _code("\n".join(code), language, colours)
+            yield Text("")
             fence = ""
         elif fence:
             code.append(line)
