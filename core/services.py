@@ -59,7 +59,9 @@ class Services:
         catch_up(self.words, self.index)
         self.vectors = VectorCache(root / "vectors.db")
         self.embedder = Embedder(find_model, threads)
-        self.embedding = EmbeddingWorker(bus, self.index, self.embedder, self.vectors)
+        self.embedding = EmbeddingWorker(
+            bus, self.index, self.embedder, self.vectors, lambda: not (self.ingester.idle and self.updater.level)
+        )
         self.updater = IndexUpdater(
             agentfs, bus, self.index, self.words, self.embedding.wake, lambda: flush_usage(self)
         )

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from core.errors import BailiwickError, ModelUnavailable
 from core.events import EventBus, LibrariesChanged, ModelStateChanged, Notice, Progress, Stage
@@ -19,16 +19,26 @@ _log = logging.getLogger(__name__)
 WINDOW_PASSAGES = 256
 ROUND_PASSAGES = 32
 RATE_ROUNDS = 24
+READING_FIRST_SECONDS = 20.0
 
 
 class EmbeddingWorker:
     """A daemon thread of the engine. It loads the model when there is first something to embed, or when asked to."""
 
-    def __init__(self, bus: EventBus, index: DocumentIndex, embedder: Embedder, cache: VectorCache) -> None:
+    def __init__(
+        self,
+        bus: EventBus,
+        index: DocumentIndex,
+        embedder: Embedder,
+        cache: VectorCache,
+        reading: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """While ``reading`` says that much is being read, embedding waits its turn, for some seconds at most."""
         self._bus = bus
         self._index = index
         self._embedder = embedder
         self._cache = cache
+        self._reading = reading
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._paused = threading.Event()
@@ -115,6 +125,7 @@ class EmbeddingWorker:
                 self._bus.publish(Notice(f"Embedding stopped: {error}", "error"))
 
     def _embed_all(self) -> None:
+        self._let_reading_go_first()
         done = 0
         while not self._interrupted() and (waiting := self._index.pending(WINDOW_PASSAGES)) and self.load_model():
             self._newer.clear()
@@ -129,6 +140,12 @@ class EmbeddingWorker:
         if done:
             self._publish(done, self._index.pending_count(), finished=True)
             self._bus.publish(LibrariesChanged())
+
+    def _let_reading_go_first(self) -> None:
+        """Both at once would keep every core busy and the screen waiting; what is read is found by words at once."""
+        deadline = time.monotonic() + READING_FIRST_SECONDS
+        while self._reading() and time.monotonic() < deadline and not self._interrupted():
+            self._stop.wait(0.1)
 
     def _interrupted(self) -> bool:
         return self._stop.is_set() or self._paused.is_set()

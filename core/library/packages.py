@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import json
 import os
@@ -81,22 +82,19 @@ def find_package(environment: PythonEnvironment, requirement: str) -> InstalledP
     if match is None:
         raise InvalidInput(f"{requirement!r} is not of the form NAME or NAME==VERSION.", "Example: rich==15.0.0")
     name, version = match[1], match[2]
-    wanted = canonicalize_name(name)
     paths = [str(path) for path in environment.site_paths]
-    names: set[str] = set()
-    for distribution in metadata.distributions(path=paths):
+    for distribution in metadata.Distribution.discover(name=name, path=paths):
         found = distribution.metadata["Name"] if distribution.metadata else None
         if not found:
             continue
-        names.add(canonicalize_name(found))
-        if canonicalize_name(found) == wanted:
-            if version and not _same(version, distribution.version):
-                raise NotFound(
-                    f"{found} {version} is not installed in {environment.label}; {distribution.version} is.",
-                    f"Add that one with `bailiwick add --package {found}=={distribution.version}`.",
-                )
-            return _installed(distribution, found)
-    close = difflib.get_close_matches(wanted, names, 3)
+        if version and not _same(version, distribution.version):
+            raise NotFound(
+                f"{found} {version} is not installed in {environment.label}; {distribution.version} is.",
+                f"Add that one with `bailiwick add --package {found}=={distribution.version}`.",
+            )
+        return _installed(distribution, found)
+    names = {canonicalize_name(each.name) for each in metadata.distributions(path=paths) if each.metadata}
+    close = difflib.get_close_matches(canonicalize_name(name), names, 3)
     raise NotFound(
         f"{name} is not installed in {environment.label}.",
         f"Did you mean {', '.join(close)}?" if close else "Name another environment with --python.",
@@ -167,16 +165,23 @@ def _installed(distribution: metadata.Distribution, name: str) -> InstalledPacka
     location = Path(str(distribution.locate_file(""))).absolute()
     modules: dict[str, Path] = {}
     description: Path | None = None
-    for file in distribution.files or ():
-        path = Path(str(distribution.locate_file(file)))
-        if file.name in ("METADATA", "PKG-INFO") and description is None and file.name == "METADATA":
-            description = path
-        elif file.suffix in (".py", ".pyi") and ".." not in file.parts:
-            _add(modules, file.parts, path)
+    for entry in _recorded(distribution):
+        if entry.endswith((".py", ".pyi")) and not entry.startswith(("..", "/")):
+            _add(modules, entry.split("/"), location / entry)
+        elif entry.endswith(".dist-info/METADATA"):
+            description = location / entry
     if not modules:
         for root, parts in _editable_files(distribution, location):
             _add(modules, parts, root.joinpath(*parts))
     return InstalledPackage(name, distribution.version, location, dict(sorted(modules.items())), description)
+
+
+def _recorded(distribution: metadata.Distribution) -> list[str]:
+    """The paths in a distribution's RECORD; much quicker than its ``files``, which makes an object of each."""
+    record = distribution.read_text("RECORD")
+    if record is None:
+        return [str(file) for file in distribution.files or ()]
+    return [row[0] for row in csv.reader(record.splitlines()) if row]
 
 
 def _add(modules: dict[str, Path], parts: Sequence[str], path: Path) -> None:

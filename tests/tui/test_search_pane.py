@@ -18,8 +18,8 @@ from core.search.query import Query
 from tui.app import BailiwickApp
 from tui.editor import editor_command
 from tui.panes.search import SearchPane
-from tui.widgets.document_lines import ReaderColours, render_document
-from tui.widgets.document_reader import DocumentReader
+from tui.widgets.document_lines import render_document
+from tui.widgets.document_reader import DocumentReader, ReaderColours
 from tui.widgets.hit_list import HitList
 from tui.widgets.welcome import Welcome
 

@@ -98,7 +98,7 @@ async def test_running_work_is_shown_with_its_key_and_can_be_cancelled_and_conti
     workspace = FakeWorkspace()
     async with running(workspace) as (app, pilot):
         workspace.bus.publish(Progress(Stage.EMBEDDING, "passages", 1203, 5410, 51.0))
-        await until(lambda: bool(app.work_strip.display), "the strip")
+        await until(lambda: app.work_strip.is_running, "the strip")
         line = str(app.work_strip.render())
         assert "1,203/5,410 passages" in line
         assert "51/s" in line
@@ -110,7 +110,7 @@ async def test_running_work_is_shown_with_its_key_and_can_be_cancelled_and_conti
         await pilot.press("x")
         await until(lambda: "resume" in workspace.calls, "the resume")
         workspace.bus.publish(Progress(Stage.EMBEDDING, "passages", 5410, 5410, 0.0, finished=True))
-        await until(lambda: not app.work_strip.display, "the strip to go")
+        await until(lambda: "is read and embedded" in str(app.work_strip.render()), "the rest")
 
 
 async def test_a_notice_of_the_core_becomes_a_toast() -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from core.hardware.pool import WorkerPool
     from core.library.catalogue import StoredDocument
     from tui.bridge import WorkspaceLike
-    from tui.widgets.document_lines import DocumentLines
+    from tui.widgets.document_reader import DocumentLines
 
     class SearchableWorkspace(WorkspaceLike, Protocol):
         """What this pane needs of ``core.workspace.Workspace``."""
@@ -51,8 +51,9 @@ T = TypeVar("T")
 TYPING_SECONDS = 0.06
 LIMIT = 30
 NARROW_CELLS = 96
+MOST_NAMES = 5
 _MODES = (SearchMode.HYBRID, SearchMode.VECTOR, SearchMode.TEXT)
-_BEGIN = "Type what you look for; lib:NAME, ver:V, lang:L and where:KEY=VALUE narrow it."
+_BEGIN = "Type what you look for. lib:NAME ver:V lang:L where:KEY=VALUE narrow it."
 
 
 class SearchPane(Pane):
@@ -326,20 +327,23 @@ class SearchPane(Pane):
         facts = self.query_one("#facts", Static)
         answer = self._answer
         if answer is None:
-            facts.update(Content(self._standing()))
+            facts.update(Content(self._standing()), layout=False)
             return
         count = f"{len(answer.hits)} hits" if answer.hits else f"Nothing found for “{answer.query[:60]}”"
         parts = f"{count} · {answer.mode} · path {answer.path} · {answer.candidates:,} candidates"
         line = Content(f"{parts} · {answer.milliseconds:.1f} ms")
         if answer.notes:
             line = Content.assemble(line, "\n", ("! ", "bold $warning"), "  ".join(answer.notes))
-        facts.update(line)
+        facts.update(line, layout=False)
 
     def _standing(self) -> str:
         if not self._passages:
             return "The documents are being read." if self._sources > 0 else ""
-        names = ", ".join(f"{each.library} {each.version}".strip() for each in self._libraries)
-        return f"{self._passages:,} passages: {names}\n{_BEGIN}"
+        names = [f"{each.library} {each.version}".strip() for each in self._libraries]
+        shown = ", ".join(names[:MOST_NAMES]) + (
+            f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+        )
+        return f"{self._passages:,} passages: {shown}\n{_BEGIN}"
 
     def _effective_filters(self) -> tuple[str, Filters]:
         """The words of the query, and the chosen filters overlaid by the typed ones."""
@@ -362,7 +366,8 @@ class SearchPane(Pane):
             *(f"{key}={value}" for key, value in chosen.where),
         ]
         style = "bold $accent" if chosen else "$muted"
-        self.query_one("#filters", Static).update(Content.assemble((" · ".join(parts), style)))
+        line = Content.assemble((" · ".join(parts), style))
+        self.query_one("#filters", Static).update(line, layout=False)
 
     def _show_emptiness(self) -> None:
         self.query_one("#search-empty").display = self._is_empty()
@@ -432,7 +437,7 @@ class SearchPane(Pane):
         content = event.document.content
         place = f"  passage {event.ordinal + 1} of {len(content.passages)}"
         self.query_one("#document-title", Static).update(
-            Content.assemble((content.title, "bold $primary"), (place, "$muted"))
+            Content.assemble((content.title, "bold $primary"), (place, "$muted")), layout=False
         )
         reader.show(event.lines, event.ordinal)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from rich.console import Console
 from rich.segment import Segment
@@ -15,6 +14,7 @@ from rich.text import Span, Text
 from textual.strip import Strip
 
 from core.model import DocumentContent, Passage
+from tui.widgets.document_reader import DocumentLines, ReaderColours
 
 WINDOW_PASSAGES = 60
 MARGIN = 2
@@ -24,24 +24,6 @@ _WORD = re.compile(r"\w{3,}")
 _RUNNING = re.compile(r"[^\W_]|[`(\"']")
 SHORT_LINE = 40
 _SESSION = ("pycon", "console", "shell-session")
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderColours:
-    """The colours of the theme in use, as Rich understands them; ``code_theme`` is a Pygments style."""
-
-    title: str
-    accent: str
-    muted: str
-    code_theme: str
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentLines:
-    """Rendered lines and where each shown passage begins among them (``starts`` by ordinal)."""
-
-    strips: tuple[Strip, ...]
-    starts: dict[int, int]
 
 
 def render_document(

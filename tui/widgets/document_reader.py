@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.geometry import Size
@@ -9,10 +10,26 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.widgets.document_lines import DocumentLines, ReaderColours
-
 if TYPE_CHECKING:
     from textual import events
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderColours:
+    """The colours of the theme in use, as Rich understands them; ``code_theme`` is a Pygments style."""
+
+    title: str
+    accent: str
+    muted: str
+    code_theme: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentLines:
+    """Rendered lines and where each shown passage begins among them (``starts`` by ordinal)."""
+
+    strips: tuple[Strip, ...]
+    starts: dict[int, int]
 
 
 class DocumentReader(ScrollView, can_focus=True):

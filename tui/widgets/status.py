@@ -16,13 +16,13 @@ from core.events import Event, Notice, ProblemFound, Progress, Stage
 from core.model import Problem
 from tui.actions import UsableAction
 
-MOST_LINES = 2
+AT_REST = " All that was added is read and embedded."
 NARROW_KEYS = 6
 MOST_BAR_CELLS = 32
 LEAST_BAR_CELLS = 6
 LEAST_RATE = 0.05
 _SEVERITIES: dict[str, SeverityLevel] = {"warning": "warning", "error": "error"}
-_ORDER = (Stage.MODEL, Stage.READING, Stage.INDEXING, Stage.EMBEDDING)
+_ORDER = (Stage.MODEL, Stage.READING, Stage.EMBEDDING, Stage.INDEXING)
 _VERBS = {Stage.MODEL: "Model", Stage.READING: "Reading", Stage.INDEXING: "Indexing", Stage.EMBEDDING: "Embedding"}
 _UNITS = {Stage.MODEL: "", Stage.READING: "files", Stage.INDEXING: "changes", Stage.EMBEDDING: "passages"}
 _NAMELESS = (Stage.INDEXING, Stage.EMBEDDING)
@@ -84,11 +84,11 @@ def _bar(work: Progress, cells: int) -> Content:
 
 
 class WorkStrip(Widget):
-    """What is being worked on, at most two lines; away when nothing is."""
+    """What is being worked on. It stays when nothing is: making room anew would repaint the whole screen."""
 
     def __init__(self) -> None:
         super().__init__(id="work")
-        self.display = False
+        self._began = False
         self._works: dict[Stage, Progress] = {}
         self._halted: dict[Stage, Progress] = {}
         self._unread = 0
@@ -112,6 +112,7 @@ class WorkStrip(Widget):
         """Follow these events."""
         for event in happened:
             if isinstance(event, Progress):
+                self._began = True
                 self._take_progress(event)
             elif isinstance(event, ProblemFound):
                 self._unread += 1
@@ -125,11 +126,7 @@ class WorkStrip(Widget):
     def _show(self) -> None:
         if not self._works and not self._halted:
             self._unread = 0
-        lines = min(MOST_LINES, len(self._works) or len(self._halted))
-        self.display = lines > 0
-        if lines:
-            self.styles.height = lines
-            self.refresh()
+        self.refresh()
 
     def _take_progress(self, progress: Progress) -> None:
         self._works.pop(progress.stage, None)
@@ -140,30 +137,26 @@ class WorkStrip(Widget):
             self._halted[progress.stage] = progress
 
     def render(self) -> Content:
-        """A line for each work: name, bar, facts; the key stands at the end of the last."""
+        """The first of the works: name, bar, facts, and the key at the end."""
         source = self._works or self._halted
-        works = [source[stage] for stage in _ORDER if stage in source][-MOST_LINES:]
+        work = next((source[stage] for stage in _ORDER if stage in source), None)
+        if work is None:
+            return Content.styled(AT_REST if self._began else "", "$muted")
         key = f"  {self._key} {'cancel' if self._works else 'continue'} "
-        heads = [f" {_VERBS[each.stage]}{_name(each)}  " for each in works]
-        head_width = min(max(map(cell_len, heads)), self.size.width // 2)
+        head = f" {_VERBS[work.stage]}{_name(work)}  "
+        head_width = min(cell_len(head), self.size.width // 2)
         room = self.size.width - head_width - cell_len(key)
-        tails = [self._facts(each, room - LEAST_BAR_CELLS - 2) for each in works]
-        bar_width = min(MOST_BAR_CELLS, room - max(map(cell_len, tails)) - 2)
-        lines = []
-        for work, head, tail in zip(works, heads, tails, strict=True):
-            bar = _bar(work, bar_width)
-            space = room - bar.cell_length - cell_len(tail)
-            ending = (("  ", ""), (self._key, "bold $accent"), (key[len(self._key) + 2 :], "$muted"))
-            lines.append(
-                Content.assemble(
-                    Content.styled(head, "bold").truncate(head_width, ellipsis=True, pad=True),
-                    bar,
-                    tail,
-                    " " * space,
-                    *(ending if work is works[-1] else ()),
-                )
-            )
-        return Content("\n").join(lines)
+        tail = self._facts(work, room - LEAST_BAR_CELLS - 2)
+        bar = _bar(work, min(MOST_BAR_CELLS, room - cell_len(tail) - 2))
+        return Content.assemble(
+            Content.styled(head, "bold").truncate(head_width, ellipsis=True, pad=True),
+            bar,
+            tail,
+            " " * (room - bar.cell_length - cell_len(tail)),
+            ("  ", ""),
+            (self._key, "bold $accent"),
+            (key[len(self._key) + 2 :], "$muted"),
+        )
 
     def _facts(self, work: Progress, room: int) -> str:
         """How far, how fast, how long, as much of it as fits: the rate goes first, then the unit."""
