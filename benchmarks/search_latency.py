@@ -41,7 +41,7 @@ QUERIES = (
 
 def build(folder: Path, contents: list[DocumentContent], size: int, embedder: Embedder) -> SearchService:
     """An index of ``size`` passages."""
-    index = DocumentIndex(folder / "documents.duckdb", threads=1, memory_mb=512)
+    index = DocumentIndex(folder / "documents.duckdb", threads=1, memory_mb=256)
     words = WordsIndex(folder / "words")
     model = embedder.load()
     index.use_model(model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,16 +67,15 @@ class Engine:
     def start(self) -> None:
         """Take up the duties: what is queued, every watched folder looked at again, changes from now on."""
         if self._duties is Duties.ALL:
-            self._queue_folders()
+            self._queue_sources([each for each in self._agentfs.sources.all() if each.kind is SourceKind.PATH])
             self._changes.start()
         if self._has_work():
             self._running()
 
-    def _queue_folders(self) -> None:
+    def _queue_sources(self, sources: Sequence[Source]) -> None:
         with self._agentfs.database.transaction() as connection:
-            for source in self._agentfs.sources.all():
-                if source.kind is SourceKind.PATH:
-                    self._agentfs.queue.enqueue(connection, READ_SOURCE, {"source": source.id})
+            for source in sources:
+                self._agentfs.queue.enqueue(connection, READ_SOURCE, {"source": source.id})
 
     def close(self) -> None:
         """Stop every thread with a bound and give the lock back; unfinished work stays queued."""
@@ -129,9 +129,11 @@ class Engine:
             self._services.embedding.pause()
 
     def resume_work(self) -> None:
-        """Embed the rest after ``cancel_work``."""
+        """Read and embed the rest after ``cancel_work``; what is unchanged since costs only a look."""
         if self._services is not None:
+            self._queue_sources(self._agentfs.sources.all())
             self._services.embedding.resume()
+            self._services.ingester.wake()
 
     @property
     def paused(self) -> bool:

@@ -158,7 +158,7 @@ class Workspace:
         self.engine.cancel_work()
 
     def resume_work(self) -> None:
-        """Embed the rest after ``cancel_work``."""
+        """Read and embed the rest after ``cancel_work``."""
         self.engine.resume_work()
 
     def wait_until_idle(self, should_stop: Callable[[], bool] = lambda: False) -> bool:

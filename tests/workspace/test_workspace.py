@@ -191,17 +191,25 @@ def test_progress_has_a_beginning_and_an_end(tmp_path: Path, folder: Path) -> No
     assert (reading[-1].done, reading[-1].total, reading[-1].finished) == (3, 3, True)
 
 
-def test_cancelled_embedding_is_searched_by_words_and_continued(tmp_path: Path, folder: Path) -> None:
+def test_cancelled_work_stops_and_is_continued_to_the_end(tmp_path: Path) -> None:
+    documents = tmp_path / "docs"
+    documents.mkdir()
+    for number in range(400):
+        (documents / f"d{number}.md").write_text(f"# Number {number}\n\nunique{number} words about kettles.\n")
     with opened(tmp_path / "w", Duties.WORK) as workspace:
-        workspace.add_path(str(folder))
+        workspace.add_path(str(documents))
+        until(lambda: workspace.counts().passages > 0, "the first passages")
         workspace.cancel_work()
-        workspace.add_path(str(folder))
-        until(lambda: workspace.counts().passages == 3, "the passages")
         idle(workspace)
-        if workspace.counts().pending:
-            assert any("no vector yet" in note for note in ask(workspace, "kettle").notes)
+        stopped = workspace.counts()
+        assert 0 < stopped.passages < 400
+        assert stopped.pending > 0
+        answer = ask(workspace, "kettles")
+        assert answer.hits
+        assert any("no vector yet" in note for note in answer.notes)
         workspace.resume_work()
-        until(lambda: workspace.counts().pending == 0, "the vectors")
+        idle(workspace)
+        assert (workspace.counts().passages, workspace.counts().pending) == (400, 0)
 
 
 def test_a_lost_index_is_rebuilt_and_embeds_nothing_twice(tmp_path: Path, folder: Path) -> None:
