@@ -6,6 +6,8 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from core.agentfs.items import Usage
 from core.index.filters import document_condition, passage_condition
 from core.index.rows import (
@@ -18,13 +20,14 @@ from core.index.rows import (
 from core.index.schema import read_meta, write_meta
 from core.index.store import DocumentStore
 from core.index.vectors import ModelIdentity, Vector
-from core.index.writes import replace_documents, store_vectors, utc_naive
+from core.index.writes import replace_documents, store_vectors, utc_naive, vector_array
 from core.model import Filters, IndexCounts
 
-_PASSAGE = """
+_WANTED_PASSAGES = """
 SELECT p.slot, p.document_id, p.ordinal, p.title, p.heading_path, p.text, p.line, p.text_sha256,
     p.language, p.library, p.version, d.title, d.source
 FROM passages p JOIN documents d ON d.id = p.document_id
+WHERE p.slot IN (SELECT slot FROM wanted)
 """
 _PENDING = """
 SELECT slot, title || chr(10) || text, text_sha256 FROM passages
@@ -135,10 +138,12 @@ class DocumentIndex:
                 f"SELECT count(*) FROM passages WHERE {where}",  # noqa: S608
                 [model_key, *condition.parameters],
             ).fetchone()
+            # As a parameter, a list of 384 numbers takes DuckDB 23 ms to bind; as an Arrow table it takes none.
+            connection.register("asked", pa.table({"vector": vector_array(vector.reshape(1, -1))}))
             rows = connection.execute(
-                "SELECT slot, array_cosine_similarity(embedding, ?::FLOAT[384]) AS similarity"  # noqa: S608
-                f" FROM passages WHERE {where} ORDER BY similarity DESC, slot LIMIT ?",
-                [vector.tolist(), model_key, *condition.parameters, limit],
+                "SELECT slot, array_cosine_similarity(embedding, vector) AS similarity"  # noqa: S608
+                f" FROM passages, asked WHERE {where} ORDER BY similarity DESC, slot LIMIT ?",
+                [model_key, *condition.parameters, limit],
             ).fetchall()
         return [(int(slot), float(similarity)) for slot, similarity in rows], _number(counted)
 
@@ -155,7 +160,8 @@ class DocumentIndex:
         if not slots:
             return {}
         with self._store.reader() as connection:
-            rows = connection.execute(f"{_PASSAGE} WHERE p.slot IN (SELECT unnest(?))", [list(slots)]).fetchall()
+            connection.register("wanted", pa.table({"slot": pa.array(slots, pa.int64())}))
+            rows = connection.execute(_WANTED_PASSAGES).fetchall()
         return {row[0]: _passage(row) for row in rows}
 
     def origins(self) -> list[tuple[str, str, str]]:

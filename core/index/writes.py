@@ -154,19 +154,20 @@ def _complete_documents(connection: duckdb.DuckDBPyConnection, touched: Sequence
             ids.append(document_id)
             means.append(mean)
     if ids:
-        columns = {"id": pa.array(ids, pa.string()), "embedding": _vector_array(normalised(np.array(means)))}
+        columns = {"id": pa.array(ids, pa.string()), "embedding": vector_array(normalised(np.array(means)))}
         connection.register("fresh_means", pa.table(columns))
         connection.execute(_STORE_DOCUMENT_VECTORS)
 
 
-def _vector_array(vectors: Vectors) -> pa.Array:
+def vector_array(vectors: Vectors) -> pa.Array:
+    """Vectors as the Arrow column that DuckDB takes for FLOAT[384]."""
     return pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), DIMENSION)
 
 
 def _vector_columns(vectors: Vectors) -> dict[str, pa.Array]:
     signs = sign_words(vectors)
     columns = {name: pa.array(signs[:, word].copy(), pa.uint64()) for word, name in enumerate(_SIGN_NAMES)}
-    return {"embedding": _vector_array(vectors), **columns}
+    return {"embedding": vector_array(vectors), **columns}
 
 
 def _passage_columns(documents: Sequence[IndexedDocument], first_slot: int) -> dict[str, list[Any]]:
