@@ -20,7 +20,7 @@ from core.index.rows import (
 from core.index.schema import read_meta, write_meta
 from core.index.store import DocumentStore
 from core.index.vectors import ModelIdentity, Vector
-from core.index.writes import replace_documents, store_vectors, utc_naive, vector_array
+from core.index.writes import renew_document_vectors, replace_documents, store_vectors, utc_naive, vector_array
 from core.model import Filters, IndexCounts
 
 _WANTED_PASSAGES = """
@@ -72,7 +72,9 @@ class DocumentIndex:
     def use_model(self, model: ModelIdentity) -> None:
         """From now on vectors are of ``model``; those of another count as missing."""
         with self._store.transaction() as connection:
-            write_meta(connection, "model_key", model.key)
+            if read_meta(connection)["model_key"] != model.key:
+                write_meta(connection, "model_key", model.key)
+                renew_document_vectors(connection, model.key)
         self._model_key = model.key
         self._pending = None
 
@@ -104,8 +106,10 @@ class DocumentIndex:
         """Passages without a vector of the current model, the newest first, each text once."""
         with self._store.reader() as connection:
             rows = connection.execute(_PENDING, [self._model_key, limit]).fetchall()
-        unique = {digest: PendingPassage(slot, text, digest) for slot, text, digest in reversed(rows)}
-        return list(reversed(unique.values()))
+        unique: dict[str, PendingPassage] = {}
+        for slot, text, digest in rows:
+            unique.setdefault(digest, PendingPassage(slot, text, digest))
+        return list(unique.values())
 
     def pending_count(self) -> int:
         """How many passages have no vector of the current model."""

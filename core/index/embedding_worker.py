@@ -120,7 +120,7 @@ class EmbeddingWorker:
                 if self._wanted.is_set() and not self.load_model():
                     self._wanted.clear()
                 self._embed_all()
-            except BailiwickError as error:
+            except (BailiwickError, ValueError) as error:
                 _log.exception("embedding stopped")
                 self._bus.publish(Notice(f"Embedding stopped: {error}", "error"))
 

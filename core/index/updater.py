@@ -11,6 +11,7 @@ from core.agentfs.agentfs import AgentFS
 from core.content_format import decode
 from core.errors import BailiwickError
 from core.events import EventBus, LibrariesChanged, Notice, Progress, Stage
+from core.index.catch_up import catch_up
 from core.index.documents import DocumentIndex
 from core.index.rows import IndexedDocument
 from core.index.words import WordsIndex
@@ -84,6 +85,8 @@ class IndexUpdater:
 
     def _apply_batch(self) -> bool:
         started = time.monotonic()
+        # Words that missed a batch would be taken for level once the next batch is written.
+        catch_up(self._words, self._index)
         before = self._index.position
         changes = self._agentfs.items.changes_since(before, BATCH_DOCUMENTS)
         if not changes:
@@ -91,9 +94,8 @@ class IndexUpdater:
         upserts: list[IndexedDocument] = []
         removed: list[str] = []
         for item in changes:
-            if item.kind is not Kind.DOCUMENT:
-                continue
-            document = None if item.deleted else self._document(item)
+            indexed = item.kind is Kind.DOCUMENT and not item.deleted
+            document = self._document(item) if indexed else None
             if document is None:
                 removed.append(item.id)
             else:

@@ -41,7 +41,8 @@ class VectorCache:
             except sqlite3.Error:
                 self._start_anew()
                 return {}
-        return {digest: np.frombuffer(data, np.float32) for digest, data in rows if len(data) == 4 * DIMENSION}
+        found = {digest: np.frombuffer(data, np.float32) for digest, data in rows if len(data) == 4 * DIMENSION}
+        return {digest: vector for digest, vector in found.items() if np.isfinite(vector).all() and vector.any()}
 
     def put_many(self, model_key: str, vectors: Mapping[str, Vector]) -> None:
         """Keep ``vectors`` by text hash; raises ValueError for a zero or non-finite one."""

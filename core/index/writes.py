@@ -47,6 +47,7 @@ _COMPLETE_SLOTS = """
 SELECT document_id, list(slot) FROM passages WHERE document_id IN (SELECT id FROM touched)
 GROUP BY document_id HAVING count(*) = count(*) FILTER (model_key = ?)
 """
+_VECTOR_DOCUMENTS = "SELECT DISTINCT document_id FROM passages WHERE model_key = ?"
 _STORE_DOCUMENT_VECTORS = "UPDATE documents SET embedding = v.embedding FROM fresh_means v WHERE documents.id = v.id"
 
 
@@ -110,6 +111,14 @@ def store_vectors(connection: duckdb.DuckDBPyConnection, model_key: str, vectors
     connection.execute(_STORE_VECTORS, [model_key])
     _complete_documents(connection, sorted({document_id for _, document_id, _ in wanted}), model_key)
     return len(wanted)
+
+
+def renew_document_vectors(connection: duckdb.DuckDBPyConnection, model_key: str) -> None:
+    """Give documents complete under ``model_key`` its vector, and take from all others that of another model."""
+    connection.execute("UPDATE documents SET embedding = NULL WHERE embedding IS NOT NULL")
+    _complete_documents(
+        connection, [row[0] for row in connection.execute(_VECTOR_DOCUMENTS, [model_key]).fetchall()], model_key
+    )
 
 
 def select_by_slots(connection: duckdb.DuckDBPyConnection, statement: str, slots: Sequence[int]) -> pa.Table:

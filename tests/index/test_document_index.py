@@ -139,6 +139,24 @@ def test_vectors_of_another_model_are_never_mixed(tmp_path: Path) -> None:
     index.close()
 
 
+def document_vectors(folder: Path) -> dict[str, tuple[float, ...] | None]:
+    with duckdb.connect(str(folder / "documents.duckdb"), read_only=True) as connection:
+        return dict(connection.execute("SELECT id, embedding FROM documents").fetchall())
+
+
+def test_a_documents_own_vector_follows_the_model(tmp_path: Path) -> None:
+    index = open_index(tmp_path)
+    index.apply([document("whole", "one"), document("part", "two", "three")], [], 1)
+    fill(index)
+    other = vector_of("other")
+    index.store_vectors(OTHER.key, {digest_of("whole.part0", "one"): other, digest_of("part.part0", "two"): other})
+    index.use_model(OTHER)
+    index.close()
+    vectors = document_vectors(tmp_path)
+    assert vectors["whole"] == pytest.approx(other, abs=1e-5)
+    assert vectors["part"] is None
+
+
 @pytest.mark.parametrize(
     "vector", [np.zeros(384, np.float32), np.full(384, np.nan, np.float32), np.ones(383, np.float32)]
 )

@@ -37,10 +37,12 @@ async def running(
 ) -> AsyncIterator[tuple[BailiwickApp, Pilot[None]]]:
     """A running dashboard whose workspace is open and whose panes are all there."""
     app = make_app(workspace, **options)
-    async with app.run_test(size=size) as pilot:
-        await settled(app, pilot)
-        yield app, pilot
-    app.close_workspace()
+    try:
+        async with app.run_test(size=size) as pilot:
+            await settled(app, pilot)
+            yield app, pilot
+    finally:
+        app.close_workspace()
 
 
 async def settled(app: BailiwickApp, pilot: Pilot[None]) -> None:
@@ -52,6 +54,12 @@ async def settled(app: BailiwickApp, pilot: Pilot[None]) -> None:
     for field in app.screen.query(Input):
         field.cursor_blink = False
     await pilot.pause()
+
+
+async def answered(app: BailiwickApp, text: str) -> None:
+    """Wait until the search pane shows the answer to ``text``, not to a part of it."""
+    search = next(pane for pane in app.host.mounted if pane.PANE_ID == "search")
+    await until(lambda: getattr(getattr(search, "_answer", None), "query", "") == text, f"the answer to {text!r}")
 
 
 async def type_text(pilot: Pilot[None], text: str) -> None:

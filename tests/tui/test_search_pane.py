@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from driving import running, type_text, until
+from driving import answered, running, type_text, until
 from fake_workspace import PASSAGES, FakeWorkspace
 from textual.widgets import Input, Static
 
@@ -99,7 +99,8 @@ async def test_typed_filters_reach_the_search_and_a_nearest_version_is_marked() 
     workspace = FakeWorkspace()
     async with running(workspace, size=(160, 48)) as (app, pilot):
         await type_text(pilot, "lib:kettle ver:9 boil")
-        await until(lambda: "nearest" in facts(app), "the note")
+        await answered(app, "boil")
+        assert "nearest" in facts(app)
         asked = workspace.asked[-1]
         assert (asked.text, asked.filters.library, asked.filters.version) == ("boil", "kettle", "9")
         assert "library kettle" in str(app.query_one("#filters", Static).content)

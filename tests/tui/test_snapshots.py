@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from driving import make_app, settled, type_text, until
+from driving import answered, make_app, settled, type_text, until
 from fake_workspace import FakeWorkspace
 from textual.pilot import Pilot
 
@@ -26,9 +26,9 @@ def prepared(*keys: str, typed: str = "") -> Callable[[Pilot[None]], object]:
         await settled(app, pilot)
         if typed:
             await type_text(pilot, typed)
+            await answered(app, typed)
             reader = app.query_one(DocumentReader)
             await until(lambda: reader.virtual_size.height > 0 or not reader.is_on_screen, "the document")
-            await until(lambda: "hits" in str(app.query_one("#facts").content), "the answer")  # type: ignore[attr-defined]
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
@@ -54,4 +54,7 @@ def test_screen(snap_compare: Compare, name: str, theme: str, size: tuple[int, i
     workspace = FakeWorkspace(empty=name in ("welcome", "add"))
     typed = "boil" if name in ("hits", "reading") else ""
     app = make_app(workspace, theme=theme)
-    assert snap_compare(app, run_before=prepared(*keys.get(name, ()), typed=typed), terminal_size=size)
+    try:
+        assert snap_compare(app, run_before=prepared(*keys.get(name, ()), typed=typed), terminal_size=size)
+    finally:
+        workspace.close()

@@ -314,11 +314,15 @@ def test_opened_documents_are_counted(tmp_path: Path, folder: Path) -> None:
 
 
 def test_the_limits_of_the_hardware_are_obeyed(tmp_path: Path, folder: Path) -> None:
+    before = set(threading.enumerate())
     with opened(tmp_path / "w", Duties.WORK) as workspace:
+        limits = workspace.hardware.limits
         workspace.add_path(str(folder))
         idle(workspace)
-        names = [thread.name for thread in threading.enumerate()]
-        assert sum(name.startswith("worker-") for name in names) <= workspace.hardware.limits.worker_threads
+        jobs = [workspace.pool.submit(ask, workspace, "kettle") for _ in range(4 * limits.worker_threads)]
+        assert all(job.result(PATIENCE_SECONDS).hits for job in jobs)
+        ours = [thread.name for thread in set(threading.enumerate()) - before]
+        assert 1 <= sum(name.startswith("worker-") for name in ours) <= limits.worker_threads
 
 
 def test_closing_leaves_no_thread_and_no_child(tmp_path: Path, folder: Path) -> None:
