@@ -99,6 +99,7 @@ class EmbeddingWorker:
         """Load the model in the calling thread; says whether it is ready."""
         if self._embedder.identity is not None and not self._reason:
             return True
+        self._bus.publish(Progress(Stage.MODEL, "loading", 0, 0, 0.0))
         try:
             identity = self._embedder.load()
         except ModelUnavailable as error:
@@ -106,6 +107,8 @@ class EmbeddingWorker:
             self._unavailable = True
             self._bus.publish(ModelStateChanged(ready=False, reason=str(error)))
             return False
+        finally:
+            self._bus.publish(Progress(Stage.MODEL, "loading", 0, 0, 0.0, finished=True))
         self._index.use_model(identity)
         self._reason = ""
         self._unavailable = False
@@ -127,6 +130,9 @@ class EmbeddingWorker:
     def _embed_all(self) -> None:
         self._let_reading_go_first()
         done = 0
+        if self._interrupted() or not (left := self._index.pending_count()):
+            return
+        self._publish(done, left, finished=False)
         while not self._interrupted() and (waiting := self._index.pending(WINDOW_PASSAGES)) and self.load_model():
             self._newer.clear()
             waiting = sorted(waiting, key=lambda passage: len(passage.text))
@@ -137,8 +143,8 @@ class EmbeddingWorker:
                 done += self._embed_round(waiting[start : start + ROUND_PASSAGES])
                 left = self._index.pending_count()
                 self._publish(done, left, finished=False)
+        self._publish(done, self._index.pending_count(), finished=True)
         if done:
-            self._publish(done, self._index.pending_count(), finished=True)
             self._bus.publish(LibrariesChanged())
 
     def _let_reading_go_first(self) -> None:
@@ -165,9 +171,8 @@ class EmbeddingWorker:
         return len(waiting)
 
     def _publish(self, done: int, left: int, *, finished: bool) -> None:
-        first = self._recent[0][0]
-        span = time.monotonic() - first
+        span = time.monotonic() - self._recent[0][0] if self._recent else 0.0
         # The first round marks the start of the span, so its passages are not counted.
         rate = sum(count for _, count in list(self._recent)[1:]) / span if span > 0 and len(self._recent) > 1 else 0.0
-        cancelled = finished and left > 0
+        cancelled = finished and left > 0 and not self._unavailable
         self._bus.publish(Progress(Stage.EMBEDDING, "passages", done, done + left, rate, finished, cancelled))

@@ -96,7 +96,7 @@ class _Report:
 
 def progress_line(event: Progress) -> str:
     """One progress event in words."""
-    verb = {Stage.READING: "Reading", Stage.EMBEDDING: "Embedding", Stage.INDEXING: "Indexing"}.get(event.stage, "")
+    verb = event.stage.capitalize()
     count = f"{event.done:,}/{event.total:,}" if event.total else "…"
     left = event.seconds_left
     tail = f" · {event.rate:,.0f}/s · {left:,.0f} s left" if left and not event.finished else ""
