@@ -21,7 +21,15 @@ _CHOICES = {
     "user.tier": ("free", "pro"),
     "search.mode": ("hybrid", "vector", "text"),
 }
-_MINIMUM = {"search.limit": 1, "library.max_file_mb": 1, "library.read_seconds": 1, "index.threads": 0}
+_MINIMUM = {
+    "search.limit": 1,
+    "library.max_file_mb": 1,
+    "library.read_seconds": 1,
+    "index.threads": 0,
+    "agents.idle_seconds": 1,
+    "agents.value_kb": 1,
+    "agents.state_mb": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,19 @@ class IndexSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentSettings:
+    max_concurrent: int
+    idle_seconds: int
+    value_kb: int
+    state_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    retention_days: int
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenSettings:
     theme: str
 
@@ -67,6 +88,8 @@ class Settings:
     search: SearchSettings
     library: LibrarySettings
     index: IndexSettings
+    agents: AgentSettings
+    audit: AuditSettings
     screen: ScreenSettings
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -81,6 +104,8 @@ _SECTIONS: dict[str, type[Any]] = {
     "search": SearchSettings,
     "library": LibrarySettings,
     "index": IndexSettings,
+    "agents": AgentSettings,
+    "audit": AuditSettings,
     "screen": ScreenSettings,
 }
 _TYPES: dict[str, str] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class BailiwickError(Exception):
     """Base of every error that is meant for the user.
@@ -12,10 +14,12 @@ class BailiwickError(Exception):
 
     exit_code = 2
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: str, hint: str = "", facts: Mapping[str, object] | None = None) -> None:
+        """``facts`` are what a program needs to go on, as JSON values: the current version after a lost race, say."""
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.facts = dict(facts or {})
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()
@@ -27,6 +31,22 @@ class InvalidInput(BailiwickError):
 
 class NotFound(InvalidInput):
     """A named thing does not exist."""
+
+
+class StateConflict(InvalidInput):
+    """A compare-and-set write lost the race; ``facts`` hold the current ``value`` and ``version``."""
+
+
+class LeaseHeld(InvalidInput):
+    """Another agent holds what was asked for; ``facts`` hold ``holder``, ``seconds_left`` and ``next``."""
+
+
+class NotAdmitted(InvalidInput):
+    """The agent waits in line for a place; ``facts`` hold its ``place``."""
+
+
+class QuotaExceeded(InvalidInput):
+    """The value or the agent's values together would be larger than allowed; nothing was written."""
 
 
 class ConfigurationError(InvalidInput):

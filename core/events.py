@@ -31,8 +31,35 @@ class SourcesChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EngineChanged(Event):
+    """Another process became the engine: ``holder`` names it, ``ours`` says that it is this one."""
+
+    holder: str
+    ours: bool
+
+
+@dataclass(frozen=True, slots=True)
 class LibrariesChanged(Event):
     """What can be searched changed: documents came into the index or left it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentsChanged(Event):
+    """Agents, their states, leases or sessions changed (by this process or another)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesChanged(Event):
+    """Messages were sent, or came further with a recipient; ``count`` is how many there are now."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditGrew(Event):
+    """Records were added to the audit trail; ``position`` is the newest."""
+
+    position: int
 
 
 class Stage(StrEnum):

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.engine_lock import EngineHolder
+from core.agentfs.policy import AgentPolicy
 from core.agentfs.settings import SettingsStore
 from core.config import Settings, cache_folder
 from core.engine import Duties, Engine
@@ -59,9 +61,10 @@ class Workspace:
         self.root = root
         self.config = settings
         self.bus = EventBus()
-        self.agentfs = AgentFS(root)
         profile = detect_hardware_capabilities()
         limits = calculate_optimal_limits(profile)
+        self.agentfs = AgentFS(root, _policy(settings, limits))
+        self.person = Actor(ActorKind.PERSON, settings.user.id, "dashboard" if duties is Duties.ALL else "cli")
         self.hardware = Hardware(profile, limits, LoadSampler(root))
         self.pool = WorkerPool(limits.worker_threads)
         self._engine: Engine | None = None
@@ -201,3 +204,13 @@ class Workspace:
     def _tell_engine(self) -> None:
         if self._engine is not None:
             self._engine.sources_changed()
+
+
+def _policy(settings: Settings, limits: ResourceLimits) -> AgentPolicy:
+    chosen = settings.agents
+    return AgentPolicy(
+        max_agents=chosen.max_concurrent or limits.max_concurrent_agents,
+        idle_seconds=chosen.idle_seconds,
+        value_bytes=chosen.value_kb * 1024,
+        state_bytes=chosen.state_mb * 1024 * 1024,
+    )

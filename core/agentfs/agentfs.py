@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
+from core.agent_model import Actor, ActorKind
+from core.agentfs.agents import AgentRegistry
+from core.agentfs.audit import AuditTrail
+from core.agentfs.audit_check import AuditCheck
 from core.agentfs.contents import ContentStore
-from core.agentfs.database import Database, translated
+from core.agentfs.database import Database, now, to_text, translated
 from core.agentfs.engine_lock import EngineLock
 from core.agentfs.items import ItemStore
+from core.agentfs.leases import LeaseStore
+from core.agentfs.messages import MessageStore
 from core.agentfs.migration import migrate
+from core.agentfs.policy import AgentPolicy
 from core.agentfs.queue import TaskQueue
+from core.agentfs.sessions import SessionStore
 from core.agentfs.settings import SettingsStore
+from core.agentfs.snapshots import SnapshotStore
 from core.agentfs.sources import SourceStore
+from core.agentfs.states import StateStore
 from core.errors import WorkspaceUnusable
+from core.ids import new_id
 
 DATABASE_FILE = "agentfs.db"
 
@@ -21,7 +33,7 @@ DATABASE_FILE = "agentfs.db"
 class AgentFS:
     """The stores of one workspace. Safe from any thread; several processes may hold the same workspace open."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, policy: AgentPolicy | None = None) -> None:
         """Open the workspace at ``root``, creating it (mode 0700) and migrating it as needed.
 
         Raises WorkspaceUnusable when the folder cannot be written, is damaged, or was written by a newer version.
@@ -31,20 +43,45 @@ class AgentFS:
         self.database = Database(root / DATABASE_FILE)
         try:
             migrate(self.database, root / "snapshots")
+            self.device = _device_id(self.database)
         except BaseException:
             self.database.close()
             raise
+        engine = Actor(ActorKind.ENGINE, self.device)
+        self.audit = AuditTrail(self.database, self.device)
         self.contents = ContentStore(self.database, root / "files")
-        self.items = ItemStore(self.database, self.contents)
+        self.items = ItemStore(self.database, self.contents, self.audit, engine)
         self.queue = TaskQueue(self.database)
-        self.settings = SettingsStore(self.database)
-        self.sources = SourceStore(self.database)
+        self.settings = SettingsStore(self.database, self.audit, engine)
+        self.sources = SourceStore(self.database, self.audit, engine)
         self.engine_lock = EngineLock(root)
+        self.agents = AgentRegistry(self.database, self.audit, root / "keys" / "agents", policy or AgentPolicy())
+        self.states = StateStore(self.database, self.contents, self.items, self.agents)
+        self.messages = MessageStore(self.database, self.items, self.agents)
+        self.leases = LeaseStore(self.database, self.audit, self.agents, self.messages)
+        self.sessions = SessionStore(self.database, self.items, self.agents)
+        self.snapshots = SnapshotStore(self.database, self.audit, self.agents, self.states, root / "snapshots")
+        self.audit_check = AuditCheck(self.database, self.audit, root)
+        self.agents.on_admitted = self.messages.tell_admitted
 
     def close(self) -> None:
         """Give back the engine lock and close every connection."""
         self.engine_lock.release()
         self.database.close()
+
+
+def _device_id(database: Database) -> str:
+    """Which device's chain the audit records here belong to; made once for a workspace on a machine."""
+    with translated(database.path):
+        row = database.connection().execute("SELECT value FROM settings WHERE key = 'device.id'").fetchone()
+    if row is None:
+        with database.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO settings (key, value, updated_at) VALUES ('device.id', ?, ?)",
+                (json.dumps(new_id()), to_text(now())),
+            )
+            row = connection.execute("SELECT value FROM settings WHERE key = 'device.id'").fetchone()
+    return str(json.loads(row["value"]))
 
 
 def _prepare(root: Path) -> None:

@@ -47,11 +47,13 @@ class ContentStore:
         return data
 
     def discard_unused(self, digests: list[str]) -> None:
-        """Forget those of ``digests`` that no living item holds any more."""
+        """Forget those of ``digests`` that no living item and no state's history holds any more."""
         for digest in digests:
             with self._database.transaction() as connection:
                 used = connection.execute(
-                    "SELECT 1 FROM items WHERE sha256 = ? AND deleted = 0 LIMIT 1", (digest,)
+                    "SELECT 1 FROM items WHERE sha256 = :digest AND deleted = 0"
+                    " UNION ALL SELECT 1 FROM state_history WHERE sha256 = :digest LIMIT 1",
+                    {"digest": digest},
                 ).fetchone()
                 if used is None:
                     connection.execute("DELETE FROM contents WHERE sha256 = ?", (digest,))

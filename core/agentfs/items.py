@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from core.agent_model import Actor
+from core.agentfs.audit import AuditTrail
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.ids import new_id
@@ -36,16 +38,28 @@ class Usage:
 
 
 class ItemStore:
-    """Reads and writes items. Safe from any thread."""
+    """Reads and writes items; every change is journaled and audited. Safe from any thread."""
 
-    def __init__(self, database: Database, contents: ContentStore) -> None:
+    def __init__(self, database: Database, contents: ContentStore, audit: AuditTrail, by: Actor) -> None:
+        """``by`` is who acts where nobody is named."""
         self._database = database
         self._contents = contents
+        self.audit = audit
+        self._by = by
 
-    def put(self, connection: sqlite3.Connection, write: ItemWrite) -> tuple[str, str | None]:
+    def put(
+        self,
+        connection: sqlite3.Connection,
+        write: ItemWrite,
+        *,
+        by: Actor | None = None,
+        action: str = "",
+        details: JSONObject | None = None,
+    ) -> tuple[str, str | None]:
         """Create or replace the item at ``write.path`` within the caller's transaction.
 
-        Returns the item's id and the hash of the content it no longer holds, if any; an equal item is left alone.
+        The audit record says that ``by`` did ``action`` (``<kind>.put`` by itself), with ``details``. Returns the
+        item's id and the hash of the content it no longer holds, if any; an equal item is left alone.
         """
         sha256 = self._contents.write(connection, write.data)
         metadata = to_json(dict(write.metadata))
@@ -80,11 +94,21 @@ class ItemStore:
                 "position": position,
             },
         )
+        told = {"sha256": sha256, "base": base, **(details or {})}
+        self.audit.append(connection, by or self._by, action or f"{write.kind}.put", item_id, told, journal=position)
         return item_id, base if base != sha256 else None
 
-    def delete(self, connection: sqlite3.Connection, item_id: str) -> str | None:
+    def delete(
+        self,
+        connection: sqlite3.Connection,
+        item_id: str,
+        *,
+        by: Actor | None = None,
+        action: str = "",
+        details: JSONObject | None = None,
+    ) -> str | None:
         """Turn the item into a tombstone within the caller's transaction; returns the content hash it held."""
-        row = connection.execute("SELECT sha256 FROM items WHERE id = ? AND deleted = 0", (item_id,)).fetchone()
+        row = connection.execute("SELECT sha256, kind FROM items WHERE id = ? AND deleted = 0", (item_id,)).fetchone()
         if row is None:
             return None
         moment = to_text(now())
@@ -94,6 +118,10 @@ class ItemStore:
             "UPDATE items SET deleted = 1, base_sha256 = sha256, updated_at = ?, version = version + 1, position = ?"
             " WHERE id = ?",
             (moment, position, item_id),
+        )
+        told = {"base": sha256, **(details or {})}
+        self.audit.append(
+            connection, by or self._by, action or f"{row['kind']}.delete", item_id, told, journal=position
         )
         return sha256
 

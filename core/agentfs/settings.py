@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 
+from core.agent_model import Actor
+from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, now, to_json, to_text, translated
+from core.ids import sha256_hex
 from core.model import JSONValue
 
 
 class SettingsStore:
     """JSON values by key. Safe from any thread and process."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: AuditTrail, by: Actor) -> None:
+        """``by`` is who acts where nobody is named."""
         self._database = database
+        self._audit = audit
+        self._by = by
 
     def get(self, key: str) -> JSONValue:
         """The remembered value, or ``None``."""
@@ -21,9 +27,11 @@ class SettingsStore:
         value: JSONValue = json.loads(row["value"]) if row is not None else None
         return value
 
-    def put(self, key: str, value: JSONValue) -> None:
+    def put(self, key: str, value: JSONValue, *, by: Actor | None = None) -> None:
         """Remember ``value``."""
         with self._database.transaction() as connection:
+            told = {"value_sha256": sha256_hex(to_json(value).encode())}
+            self._audit.append(connection, by or self._by, "setting.put", key, told)
             connection.execute(
                 "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
                 " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from core.agent_model import Actor
+from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, to_text, translated
+from core.ids import sha256_hex
 from core.model import Problem, Source, SourceKind
 
 
@@ -24,11 +27,16 @@ class SourceFile:
 class SourceStore:
     """Sources and their files. Safe from any thread; writes belong to the caller's transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: AuditTrail, by: Actor) -> None:
+        """``by`` is who acts where nobody is named."""
         self._database = database
+        self._audit = audit
+        self._by = by
 
-    def add(self, connection: sqlite3.Connection, source: Source) -> None:
+    def add(self, connection: sqlite3.Connection, source: Source, *, by: Actor | None = None) -> None:
         """Add ``source``, or give a known one its new flags."""
+        told = {"kind": source.kind, "location_sha256": sha256_hex(source.location.encode("utf-8", "surrogatepass"))}
+        self._audit.append(connection, by or self._by, "source.add", source.id, told)
         connection.execute(
             "INSERT INTO sources (id, kind, name, location, language, library, version, added_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET location = excluded.location,"
@@ -45,8 +53,9 @@ class SourceStore:
             ),
         )
 
-    def remove(self, connection: sqlite3.Connection, source_id: str) -> None:
+    def remove(self, connection: sqlite3.Connection, source_id: str, *, by: Actor | None = None) -> None:
         """Forget a source and its files; its items are the caller's to delete."""
+        self._audit.append(connection, by or self._by, "source.remove", source_id)
         connection.execute("DELETE FROM sources WHERE id = ?", (source_id,))
 
     def get(self, source_id: str) -> Source | None:

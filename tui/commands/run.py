@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def run(arguments: list[str]) -> int:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "bailiwick"
         return _report(error.format_message(), f"`{command} --help` lists what it takes.", 2, wants_json)
     except BailiwickError as error:
-        return _report(error.message, error.hint, error.exit_code, wants_json)
+        return _report(error.message, error.hint, error.exit_code, wants_json, error.facts)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -89,9 +90,11 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _report(message: str, hint: str, code: int, wants_json: bool) -> int:
+def _report(
+    message: str, hint: str, code: int, wants_json: bool, facts: Mapping[str, object] | None = None
+) -> int:
     if wants_json:
-        print(json.dumps({"error": message, "hint": hint}, ensure_ascii=False))
+        print(json.dumps({"error": message, "hint": hint, **(facts or {})}, ensure_ascii=False))
     else:
         print(f"bailiwick: {message} {hint}".rstrip(), file=sys.stderr)
     return code

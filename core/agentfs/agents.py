@@ -1,0 +1,438 @@
+"""The agent registry: stable identities with their keys, status from signs of life, places and the line for them."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import re
+import secrets
+import sqlite3
+import stat
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from core.agent_model import (
+    PERSON_TYPE,
+    Actor,
+    ActorKind,
+    Admission,
+    Agent,
+    AgentOverview,
+    AgentStatus,
+    Registration,
+)
+from core.agentfs.audit import AuditTrail
+from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.policy import AgentPolicy
+from core.errors import InvalidInput, NotAdmitted, NotFound
+from core.ids import new_id, sha256_hex, stable_id
+from core.model import JSONObject
+
+_NAME = re.compile(r"\w[\w .+-]{0,63}")
+_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_RESERVED = ("everyone", "all", "bailiwick")
+_OVERVIEW = """
+SELECT a.*,
+    (SELECT count(*) FROM message_receipts r WHERE r.agent_id = a.id AND r.read_at IS NULL) AS unread,
+    (SELECT count(*) FROM leases l WHERE l.agent_id = a.id AND l.ended_at IS NULL AND l.expires_at > :now) AS leases,
+    (SELECT count(*) FROM agent_states s WHERE s.agent_id = a.id AND s.state_value IS NOT NULL) AS states,
+    (SELECT id FROM sessions e WHERE e.agent_id = a.id AND e.ended_at IS NULL ORDER BY started_at DESC LIMIT 1)
+        AS session_id
+FROM agents a WHERE a.type <> :person AND (:retired OR a.admission <> 'retired')
+ORDER BY a.admission = 'retired', a.created_at, a.id
+"""
+
+
+class AgentRegistry:
+    """Who works here. Safe from any thread and process."""
+
+    def __init__(self, database: Database, audit: AuditTrail, keys: Path, policy: AgentPolicy) -> None:
+        """``keys`` is the folder of the key files. ``on_admitted`` may be set to hear of agents that got a place."""
+        self._database = database
+        self._audit = audit
+        self._keys = keys
+        self.engine = Actor(ActorKind.ENGINE, audit.device)
+        self.policy = policy
+        self.on_admitted: Callable[[sqlite3.Connection, str], None] = lambda connection, agent_id: None
+
+    # Identity
+
+    def register(
+        self,
+        name: str,
+        type: str,  # noqa: A002 - the column's name in strategy.md
+        capabilities: JSONObject | None = None,
+        *,
+        owner: str,
+        by: Actor,
+        client: str = "",
+    ) -> Registration:
+        """Make ``name`` an agent, or recognise it: its id and key stay, what is new about it is noted.
+
+        Raises InvalidInput for an unusable name, type or capabilities.
+        """
+        _check(name, type, capabilities)
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT * FROM agents WHERE name = ? AND admission <> 'retired'", (name,)
+            ).fetchone()
+            if row is not None and row["type"] == PERSON_TYPE:
+                raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
+            moment = to_text(now())
+            told = {"type": type, "capabilities_sha256": sha256_hex(to_json(dict(capabilities or {})).encode())}
+            if row is None:
+                agent_id = new_id()
+                key = self._write_key(agent_id)
+                connection.execute(
+                    "INSERT INTO agents (id, name, type, capabilities, status, created_at, last_activity, owner,"
+                    " admission, waiting_since, door, client, key_sha256)"
+                    " VALUES (?, ?, ?, ?, 'active', ?, ?, ?, 'waiting', ?, ?, ?, ?)",
+                    (
+                        agent_id,
+                        name,
+                        type,
+                        to_json(dict(capabilities or {})),
+                        moment,
+                        moment,
+                        owner,
+                        _next_ticket(connection),
+                        by.door,
+                        client,
+                        sha256_hex(key.encode()),
+                    ),
+                )
+                self._audit.append(connection, by, "agent.register", agent_id, told)
+            else:
+                agent_id = str(row["id"])
+                held = row["capabilities"] if capabilities is None else to_json(dict(capabilities))
+                connection.execute(
+                    "UPDATE agents SET type = ?, capabilities = ?, status = 'active', last_activity = ?, note = '',"
+                    " current_tool = '', door = ?, client = CASE WHEN ? = '' THEN client ELSE ? END WHERE id = ?",
+                    (type, held, moment, by.door, client, client, agent_id),
+                )
+                if not self.key_path(agent_id).exists():
+                    key = self._write_key(agent_id)
+                    connection.execute(
+                        "UPDATE agents SET key_sha256 = ? WHERE id = ?", (sha256_hex(key.encode()), agent_id)
+                    )
+                    self._audit.append(connection, by, "agent.key", agent_id)
+                self._audit.append(connection, by, "agent.register", agent_id, told)
+            self._admit(connection, agent_id if row is None else "")
+        return Registration(self.get(agent_id), str(self.key_path(agent_id)), created=row is None)
+
+    @staticmethod
+    def person_id(user_id: str) -> str:
+        """The id under which the person writes and is written to."""
+        return stable_id("person", user_id)
+
+    def person(self, connection: sqlite3.Connection, user_id: str) -> str:
+        """The person's id as ``person_id``, with a row made within the caller's transaction if need be."""
+        person_id = self.person_id(user_id)
+        moment = to_text(now())
+        connection.execute(
+            "INSERT INTO agents (id, name, type, created_at, last_activity, owner, admission, key_sha256)"
+            " VALUES (?, ?, ?, ?, ?, ?, 'admitted', '') ON CONFLICT (id) DO NOTHING",
+            (person_id, _person_name(connection, user_id), PERSON_TYPE, moment, moment, user_id),
+        )
+        return person_id
+
+    def get(self, agent: str) -> Agent:
+        """The agent with that id, else the one of that name that is not retired; raises NotFound naming the others."""
+        with translated(self._database.path):
+            connection = self._database.connection()
+            row = _find(connection, agent)
+            if row is None:
+                names = [
+                    each["name"]
+                    for each in connection.execute(
+                        "SELECT name FROM agents WHERE admission <> 'retired' AND type <> ? ORDER BY name LIMIT 8",
+                        (PERSON_TYPE,),
+                    )
+                ]
+                raise NotFound(
+                    f"There is no agent {agent}.",
+                    f"Here are: {', '.join(names)}."
+                    if names
+                    else "`bailiwick agents register NAME --type T` makes one.",
+                )
+            return self._agent(row, self._line(connection))
+
+    def id_of(self, connection: sqlite3.Connection, agent: str) -> str:
+        """The id of an agent named by id or name that is not retired; raises NotFound or InvalidInput."""
+        return str(_living(connection, agent)["id"])
+
+    def all(self, *, retired: bool = False) -> list[AgentOverview]:
+        """Every agent with its counts, the retired ones last and only if asked for."""
+        parameters = {"now": to_text(now()), "person": PERSON_TYPE, "retired": int(retired)}
+        with translated(self._database.path):
+            connection = self._database.connection()
+            line = self._line(connection)
+            return [
+                AgentOverview(self._agent(row, line), row["unread"], row["leases"], row["states"], row["session_id"])
+                for row in connection.execute(_OVERVIEW, parameters)
+            ]
+
+    def key_path(self, agent_id: str) -> Path:
+        """The file that holds the agent's key, readable by its owner alone."""
+        return self._keys / f"{agent_id}.key"
+
+    def verify_key(self, agent_id: str, key: str) -> bool:
+        """Whether ``key`` is the agent's."""
+        with translated(self._database.path):
+            row = (
+                self._database.connection()
+                .execute("SELECT key_sha256 FROM agents WHERE id = ?", (agent_id,))
+                .fetchone()
+            )
+        return row is not None and bool(key) and hmac.compare_digest(row[0], sha256_hex(key.encode()))
+
+    def read_key(self, agent_id: str) -> str:
+        """The key in the agent's file, empty when there is none; raises InvalidInput when others may read the file."""
+        path = self.key_path(agent_id)
+        try:
+            if stat.S_IMODE(path.stat().st_mode) & 0o077:
+                raise InvalidInput(f"Others may read the key file {path}.", f"chmod 600 {path}")
+            return path.read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return ""
+
+    # Signs of life
+
+    def heartbeat(
+        self, agent: str, *, by: Actor, status: AgentStatus | None = None, tool: str = "", note: str = ""
+    ) -> Agent:
+        """A sign of life: notes what the agent is doing and renews its leases; a retired agent is refused."""
+        with self._database.transaction() as connection:
+            row = _living(connection, agent)
+            agent_id, moment = str(row["id"]), now()
+            told = status or (AgentStatus.BUSY if tool else AgentStatus.ACTIVE)
+            connection.execute(
+                "UPDATE agents SET last_activity = ?, status = ?, current_tool = ?, note = ?, door = ? WHERE id = ?",
+                (to_text(moment), told, tool, note, by.door or row["door"], agent_id),
+            )
+            for lease in connection.execute(
+                "SELECT id, seconds FROM leases WHERE agent_id = ? AND ended_at IS NULL AND expires_at > ?",
+                (agent_id, to_text(moment)),
+            ).fetchall():
+                connection.execute(
+                    "UPDATE leases SET expires_at = ? WHERE id = ?",
+                    (to_text(moment + timedelta(seconds=lease["seconds"])), lease["id"]),
+                )
+            if row["admission"] == Admission.WAITING:
+                self._admit(connection)
+        return self.get(agent_id)
+
+    def touch(self, connection: sqlite3.Connection, agent_id: str) -> str:
+        """A call of the agent that changes something, within the caller's transaction; returns its owner.
+
+        Raises NotFound when there is no such agent, InvalidInput when it is retired, NotAdmitted while it waits.
+        """
+        moment = to_text(now())
+        row = connection.execute(
+            "UPDATE agents SET last_activity = ?, status = CASE status WHEN 'busy' THEN 'busy' ELSE 'active' END"
+            " WHERE id = ? RETURNING admission, name, owner",
+            (moment, agent_id),
+        ).fetchone()
+        if row is None:
+            raise NotFound(f"There is no agent {agent_id}.", "Register it first.")
+        if row["admission"] == Admission.WAITING:
+            self._admit(connection)
+            place = self._line(connection).get(agent_id)
+            if place is not None:
+                raise NotAdmitted(
+                    f"{row['name']} waits for a place, {place} in line: {self._reason()}",
+                    "Wait (heartbeats keep the place in line), or retire another agent.",
+                    {"place": place},
+                )
+        elif row["admission"] == Admission.RETIRED:
+            raise InvalidInput(f"{row['name']} is retired.", "Register it again.")
+        return str(row["owner"])
+
+    def working(self, connection: sqlite3.Connection, agent_id: str, tool: str, by: Actor) -> None:
+        """A tool of the agent begins, within the caller's transaction."""
+        connection.execute(
+            "UPDATE agents SET last_activity = ?, status = 'busy', current_tool = ?, door = ? WHERE id = ?",
+            (to_text(now()), tool, by.door, agent_id),
+        )
+
+    def rested(self, connection: sqlite3.Connection, agent_id: str, status: AgentStatus, note: str) -> None:
+        """The agent's tool has ended, within the caller's transaction."""
+        connection.execute(
+            "UPDATE agents SET last_activity = ?, status = ?, current_tool = '', note = ? WHERE id = ?",
+            (to_text(now()), status, note, agent_id),
+        )
+
+    def retire(self, agent: str, *, by: Actor, reason: str = "") -> Agent:
+        """End an agent for good: its leases and sessions end, its history stays, its name is free again."""
+        with self._database.transaction() as connection:
+            row = _living(connection, agent)
+            agent_id, moment = str(row["id"]), to_text(now())
+            connection.execute(
+                "UPDATE agents SET admission = 'retired', status = 'inactive', current_tool = '', retired_at = ?,"
+                " note = ? WHERE id = ?",
+                (moment, reason, agent_id),
+            )
+            connection.execute(
+                "UPDATE leases SET ended_at = ?, ended_because = 'its agent was retired'"
+                " WHERE agent_id = ? AND ended_at IS NULL",
+                (moment, agent_id),
+            )
+            connection.execute(
+                "UPDATE sessions SET ended_at = ? WHERE agent_id = ? AND ended_at IS NULL", (moment, agent_id)
+            )
+            self._audit.append(connection, by, "agent.retire", agent_id, {"reason_sha256": sha256_hex(reason.encode())})
+            self._admit(connection)
+        self.key_path(agent_id).unlink(missing_ok=True)
+        return self.get(agent_id)
+
+    def admit_waiting(self) -> None:
+        """Give free places to those who wait; cheap when nobody does. The engine calls it now and then."""
+        with translated(self._database.path):
+            waiting = self._database.connection().execute("SELECT 1 FROM agents WHERE admission = 'waiting' LIMIT 1")
+            if waiting.fetchone() is None:
+                return
+        with self._database.transaction() as connection:
+            self._admit(connection)
+
+    def _admit(self, connection: sqlite3.Connection, newcomer: str = "") -> None:
+        """First come, first served; an inactive agent gives its place up only when another waits for one.
+
+        A ``newcomer`` that gets a place at once hears of it in the answer to its registration.
+        """
+        alive = to_text(now() - timedelta(seconds=self.policy.idle_seconds))
+        waiting = connection.execute(
+            "SELECT id FROM agents WHERE admission = 'waiting' AND last_activity > ? ORDER BY waiting_since", (alive,)
+        ).fetchall()
+        for candidate in waiting:
+            taken = connection.execute(
+                "SELECT count(*) AS n FROM agents WHERE admission = 'admitted' AND type <> ?", (PERSON_TYPE,)
+            ).fetchone()["n"]
+            if taken >= self.policy.max_agents:
+                idle = connection.execute(
+                    "SELECT id FROM agents WHERE admission = 'admitted' AND type <> ? AND last_activity <= ?"
+                    " ORDER BY last_activity LIMIT 1",
+                    (PERSON_TYPE, alive),
+                ).fetchone()
+                if idle is None:
+                    return
+                connection.execute(
+                    "UPDATE agents SET admission = 'waiting', waiting_since = ? WHERE id = ?",
+                    (_next_ticket(connection), idle["id"]),
+                )
+                self._audit.append(connection, self.engine, "agent.yield", idle["id"])
+            connection.execute(
+                "UPDATE agents SET admission = 'admitted', waiting_since = NULL WHERE id = ?", (candidate["id"],)
+            )
+            self._audit.append(connection, self.engine, "agent.admit", candidate["id"])
+            if candidate["id"] != newcomer:
+                self.on_admitted(connection, candidate["id"])
+
+    # Reading rows
+
+    def _line(self, connection: sqlite3.Connection) -> dict[str, int]:
+        """Who waits, with the place in line; those without a sign of life come after all others."""
+        alive = to_text(now() - timedelta(seconds=self.policy.idle_seconds))
+        rows = connection.execute(
+            "SELECT id FROM agents WHERE admission = 'waiting' ORDER BY last_activity <= ?, waiting_since", (alive,)
+        )
+        return {row["id"]: place for place, row in enumerate(rows, start=1)}
+
+    def _reason(self) -> str:
+        count = self.policy.max_agents
+        return f"this machine allows {count} agent{'' if count == 1 else 's'} at once."
+
+    def _agent(self, row: sqlite3.Row, line: dict[str, int]) -> Agent:
+        last = from_text(row["last_activity"])
+        silent = (now() - last).total_seconds() > self.policy.idle_seconds
+        place = line.get(row["id"])
+        return Agent(
+            id=row["id"],
+            name=row["name"],
+            type=row["type"],
+            capabilities=json.loads(row["capabilities"]),
+            status=AgentStatus.INACTIVE if silent else AgentStatus(row["status"]),
+            admission=Admission(row["admission"]),
+            created_at=from_text(row["created_at"]),
+            last_activity=last,
+            owner=row["owner"],
+            current_tool="" if silent else row["current_tool"],
+            note=row["note"],
+            door=row["door"],
+            client=row["client"],
+            place=place,
+            reason=self._reason() if place is not None else "",
+            retired_at=_moment(row["retired_at"]),
+        )
+
+    def _write_key(self, agent_id: str) -> str:
+        key = secrets.token_urlsafe(32)
+        with translated(self._database.path):
+            self._keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = self.key_path(agent_id)
+            path.unlink(missing_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(key + "\n")
+        return key
+
+
+def _living(connection: sqlite3.Connection, agent: str) -> sqlite3.Row:
+    row = _find(connection, agent)
+    if row is None:
+        raise NotFound(f"There is no agent {agent}.", "`bailiwick agents list` shows who is here.")
+    if row["admission"] == Admission.RETIRED:
+        raise InvalidInput(
+            f"{row['name']} was retired{_because(row['note'])}.", "`bailiwick agents list` shows who is here."
+        )
+    return row
+
+
+def _because(note: str) -> str:
+    return f" ({note})" if note else ""
+
+
+def _find(connection: sqlite3.Connection, agent: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT * FROM agents WHERE id = :agent OR name = :agent"
+        " ORDER BY id = :agent DESC, admission = 'retired', created_at DESC LIMIT 1",
+        {"agent": agent},
+    ).fetchone()
+    return row
+
+
+def _next_ticket(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT coalesce(max(waiting_since), 0) + 1 FROM agents").fetchone()[0])
+
+
+def _person_name(connection: sqlite3.Connection, user_id: str) -> str:
+    taken = connection.execute(
+        "SELECT 1 FROM agents WHERE name = ? AND admission <> 'retired' AND type <> ?", (user_id, PERSON_TYPE)
+    ).fetchone()
+    return user_id if taken is None else f"{user_id} (person)"
+
+
+def _moment(text: str | None) -> datetime | None:
+    return from_text(text) if text is not None else None
+
+
+def _check(name: str, kind: str, capabilities: JSONObject | None) -> None:
+    if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
+        raise InvalidInput(
+            f"{name!r} cannot be an agent's name.",
+            "Use up to 64 letters, digits, blanks and . _ + - and no reserved word.",
+        )
+    if not _TYPE.fullmatch(kind) or kind == PERSON_TYPE:
+        raise InvalidInput(
+            f"{kind!r} cannot be an agent's type.", "Use a word in lower case: research, poc, validation …"
+        )
+    if capabilities is not None:
+        try:
+            text = to_json(dict(capabilities))
+        except (ValueError, TypeError):
+            raise InvalidInput("The capabilities are not a JSON object.") from None
+        if len(text) > 64 * 1024:
+            raise InvalidInput("The capabilities are larger than 64 KiB.")
+        for name in ("tools", "responsibilities"):
+            if name in capabilities and not isinstance(capabilities[name], list | dict):
+                raise InvalidInput(f"The capabilities' {name} must be a list.")

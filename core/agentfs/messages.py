@@ -1,0 +1,393 @@
+"""Messages between agents and the person: sent once, followed per recipient from queued to acknowledged."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from array import array
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.agent_model import (
+    PERSON_TYPE,
+    Actor,
+    ActorKind,
+    Audience,
+    Importance,
+    Message,
+    MessageFilters,
+    MessageStatus,
+    Receipt,
+)
+from core.agentfs.agents import AgentRegistry
+from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.items import ItemStore, ItemWrite
+from core.errors import InvalidInput, NotFound, QuotaExceeded
+from core.ids import new_id
+from core.model import JSONValue, Kind
+
+EVERYONE = "everyone"
+TYPE_PREFIX = "type:"
+PERSON = "person"
+LARGEST_MESSAGE = 256 * 1024
+_SELECT = """
+SELECT m.*, s.name AS sender, r.name AS recipient FROM agent_communications m
+LEFT JOIN agents s ON s.id = m.from_agent LEFT JOIN agents r ON r.id = m.to_agent
+"""
+_STEPS = (MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.ACKNOWLEDGED)
+_COLUMNS = {
+    MessageStatus.DELIVERED: "delivered_at",
+    MessageStatus.READ: "read_at",
+    MessageStatus.ACKNOWLEDGED: "acknowledged_at",
+}
+_SLOWEST = """
+UPDATE agent_communications SET status = (
+    SELECT CASE
+        WHEN count(*) = count(acknowledged_at) THEN 'acknowledged'
+        WHEN count(*) = count(read_at) THEN 'read'
+        WHEN count(*) = count(delivered_at) THEN 'delivered'
+        ELSE 'queued' END
+    FROM message_receipts WHERE sequence = :sequence)
+WHERE sequence = :sequence
+"""
+_MATCHING = """
+SELECT sequence FROM agent_communications m
+WHERE (:agent = '' OR from_agent = :agent
+       OR EXISTS (SELECT 1 FROM message_receipts r WHERE r.agent_id = :agent AND r.sequence = m.sequence))
+AND (:type = '' OR message_type = :type)
+AND (:thread = '' OR thread_id = :thread)
+AND (:text = '' OR instr(lower(message_content), lower(:text)) > 0)
+ORDER BY sequence
+"""
+
+
+class MessageStore:
+    """The message log. Safe from any thread and process; the log only grows, so a sequence number is a dense index."""
+
+    def __init__(self, database: Database, items: ItemStore, agents: AgentRegistry) -> None:
+        self._database = database
+        self._items = items
+        self._agents = agents
+
+    def send(
+        self,
+        sender: str,
+        to: str,
+        content: JSONValue,
+        *,
+        by: Actor,
+        type: str = "note",  # noqa: A002 - the column's name in strategy.md
+        importance: Importance = Importance.NORMAL,
+        reply_to: str | None = None,
+    ) -> Message:
+        """Send ``content`` from an agent (or ``person``) to an agent, ``type:TYPE``, ``everyone`` or ``person``.
+
+        Committed when this returns. A reply joins the thread of what it answers. Raises NotFound for a recipient that
+        is not here, InvalidInput for a retired one, with the reason.
+        """
+        with self._database.transaction() as connection:
+            if sender == PERSON:
+                sender_id = self._agents.person(connection, by.id)
+            else:
+                sender_id = self._agents.id_of(connection, sender)
+                if by.kind is ActorKind.AGENT:
+                    self._agents.touch(connection, by.id)
+            return self.send_within(
+                connection, sender_id, to, content, by=by, type=type, importance=importance, reply_to=reply_to
+            )
+
+    def send_within(
+        self,
+        connection: sqlite3.Connection,
+        sender_id: str | None,
+        to: str,
+        content: JSONValue,
+        *,
+        by: Actor,
+        type: str = "note",  # noqa: A002 - as above
+        importance: Importance = Importance.NORMAL,
+        reply_to: str | None = None,
+    ) -> Message:
+        """As ``send``, in the caller's transaction; without ``sender_id`` Bailiwick itself speaks."""
+        text = _checked_content(content, type)
+        recipient_id, to_type, receivers = self._receivers(connection, sender_id, to, by)
+        message_id = new_id()
+        thread = self._thread(connection, reply_to) if reply_to else message_id
+        moment = to_text(now())
+        owner = connection.execute("SELECT owner FROM agents WHERE id = ?", (sender_id or receivers[0],)).fetchone()[
+            "owner"
+        ]
+        metadata = {"from": sender_id, "to": recipient_id, "to_type": to_type, "type": type, "thread": thread}
+        self._items.put(
+            connection,
+            ItemWrite(f"messages/{message_id}", Kind.MESSAGE, owner, text.encode(), metadata=metadata),
+            by=by,
+            action="message.send",
+            details={"message": message_id, "recipients": len(receivers)},
+        )
+        sequence = connection.execute(
+            "INSERT INTO agent_communications (id, from_agent, to_agent, message_type, message_content, timestamp,"
+            " to_type, importance, thread_id, reply_to, verified, session_id)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message_id,
+                sender_id,
+                recipient_id,
+                type,
+                text,
+                moment,
+                to_type,
+                importance.value,
+                thread,
+                reply_to,
+                int(by.verified),
+                by.session_id,
+            ),
+        ).lastrowid
+        connection.executemany(
+            "INSERT INTO message_receipts (agent_id, sequence, queued_at) VALUES (?, ?, ?)",
+            [(receiver, sequence, moment) for receiver in receivers],
+        )
+        return _message(connection.execute(f"{_SELECT} WHERE m.sequence = ?", (sequence,)).fetchone())
+
+    def tell_admitted(self, connection: sqlite3.Connection, agent_id: str) -> None:
+        """Tell an agent that waited that it has its place, in the caller's transaction."""
+        content: JSONValue = {"text": "You have a place now and may work."}
+        self.send_within(connection, None, agent_id, content, by=self._agents.engine, type="agent.admitted")
+
+    # What a recipient does
+
+    def inbox(self, agent: str, *, by: Actor, limit: int = 50, unread_only: bool = True) -> list[Message]:
+        """An agent's messages, the oldest first; those it is given count as delivered from now on."""
+        with self._database.transaction() as connection:
+            agent_id = self._recipient(connection, agent, by)
+            rows = connection.execute(
+                f"{_SELECT} JOIN message_receipts x ON x.sequence = m.sequence"
+                " WHERE x.agent_id = ? AND (x.read_at IS NULL OR ?) ORDER BY m.sequence LIMIT ?",
+                (agent_id, int(not unread_only), limit),
+            ).fetchall()
+            fresh = [row["sequence"] for row in rows]
+            self._advance(connection, agent_id, fresh, MessageStatus.DELIVERED, by)
+            return self._reread(connection, fresh)
+
+    def mark(self, agent: str, message_ids: Sequence[str], status: MessageStatus, *, by: Actor) -> list[Message]:
+        """Note that a recipient has got, read or acknowledged messages; a later step includes the earlier ones.
+
+        ``person`` names the person. Raises NotFound for a message that was not sent to that recipient.
+        """
+        with self._database.transaction() as connection:
+            agent_id = self._recipient(connection, agent, by)
+            sequences = []
+            for message_id in message_ids:
+                row = connection.execute(
+                    "SELECT r.sequence FROM message_receipts r JOIN agent_communications m ON m.sequence = r.sequence"
+                    " WHERE r.agent_id = ? AND m.id = ?",
+                    (agent_id, message_id),
+                ).fetchone()
+                if row is None:
+                    raise NotFound(
+                        f"{agent} was sent no message {message_id}.", "`bailiwick messages list` shows them."
+                    )
+                sequences.append(row["sequence"])
+            self._advance(connection, agent_id, sequences, status, by)
+            return self._reread(connection, sequences)
+
+    # Reading the log
+
+    def get(self, message_id: str) -> Message:
+        """One message; raises NotFound."""
+        rows = self._select("WHERE m.id = ?", (message_id,))
+        if not rows:
+            raise NotFound(f"There is no message {message_id}.", "`bailiwick messages list` shows them.")
+        return rows[0]
+
+    def receipts(self, message_id: str) -> list[Receipt]:
+        """How far a message has come with each recipient."""
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT r.*, a.name FROM message_receipts r JOIN agents a ON a.id = r.agent_id"
+                " JOIN agent_communications m ON m.sequence = r.sequence WHERE m.id = ? ORDER BY a.name",
+                (message_id,),
+            )
+            return [_receipt(row) for row in rows]
+
+    def thread(self, thread_id: str) -> list[Message]:
+        """Every message of a thread, the oldest first."""
+        return self._select("WHERE m.thread_id = ? ORDER BY m.sequence", (thread_id,))
+
+    def count(self) -> int:
+        """How many messages there are: the sequence number of the newest."""
+        with translated(self._database.path):
+            row = self._database.connection().execute("SELECT max(sequence) AS n FROM agent_communications").fetchone()
+        return int(row["n"] or 0)
+
+    def page(self, first: int, last: int) -> list[Message]:
+        """Messages with sequence numbers ``first`` to ``last``, the oldest first."""
+        return self._select("WHERE m.sequence BETWEEN ? AND ? ORDER BY m.sequence", (first, last))
+
+    def at(self, sequences: Sequence[int]) -> list[Message]:
+        """The messages with these sequence numbers, the oldest first."""
+        return self._select(
+            "WHERE m.sequence IN (SELECT value FROM json_each(?)) ORDER BY m.sequence", (json.dumps(list(sequences)),)
+        )
+
+    def matching(self, filters: MessageFilters) -> array[int]:
+        """The sequence numbers of all messages that match, ascending; reads the whole log where ``text`` is given."""
+        parameters = {
+            "agent": filters.agent_id,
+            "type": filters.type,
+            "thread": filters.thread_id,
+            "text": filters.text,
+        }
+        with translated(self._database.path):
+            return array("q", (row[0] for row in self._database.connection().execute(_MATCHING, parameters)))
+
+    def types(self) -> list[str]:
+        """The message types in use."""
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT DISTINCT message_type FROM agent_communications ORDER BY message_type LIMIT 100"
+            )
+            return [row["message_type"] for row in rows]
+
+    def unread(self, agent: str, *, user_id: str = "") -> int:
+        """How many messages wait to be read by an agent, or by ``person`` (the user ``user_id``)."""
+        with translated(self._database.path):
+            connection = self._database.connection()
+            agent_id = self._agents.person_id(user_id) if agent == PERSON else self._agents.get(agent).id
+            row = connection.execute(
+                "SELECT count(*) AS n FROM message_receipts WHERE agent_id = ? AND read_at IS NULL", (agent_id,)
+            ).fetchone()
+        return int(row["n"])
+
+    def _select(self, clause: str, parameters: tuple[object, ...]) -> list[Message]:
+        with translated(self._database.path):
+            rows = self._database.connection().execute(f"{_SELECT} {clause}", parameters)
+            return [_message(row) for row in rows]
+
+    def _reread(self, connection: sqlite3.Connection, sequences: Sequence[int]) -> list[Message]:
+        rows = connection.execute(
+            f"{_SELECT} WHERE m.sequence IN (SELECT value FROM json_each(?)) ORDER BY m.sequence",  # noqa: S608 - our own constant
+            (json.dumps(list(sequences)),),
+        )
+        return [_message(row) for row in rows]
+
+    def _recipient(self, connection: sqlite3.Connection, agent: str, by: Actor) -> str:
+        return self._agents.person(connection, by.id) if agent == PERSON else self._agents.id_of(connection, agent)
+
+    def _advance(
+        self, connection: sqlite3.Connection, agent_id: str, sequences: Sequence[int], status: MessageStatus, by: Actor
+    ) -> None:
+        moment = to_text(now())
+        for sequence in sequences:
+            changed = False
+            for step in _STEPS[: _STEPS.index(status) + 1]:
+                column = _COLUMNS[step]
+                changed |= bool(
+                    connection.execute(
+                        f"UPDATE message_receipts SET {column} = ?"  # noqa: S608 - one of three names of ours
+                        f" WHERE agent_id = ? AND sequence = ? AND {column} IS NULL",
+                        (moment, agent_id, sequence),
+                    ).rowcount
+                )
+            if changed:
+                row = connection.execute(
+                    "SELECT id FROM agent_communications WHERE sequence = ?", (sequence,)
+                ).fetchone()
+                connection.execute(_SLOWEST, {"sequence": sequence})
+                self._items.audit.append(connection, by, f"message.{status}", row["id"], {"recipient": agent_id})
+
+    def _receivers(
+        self, connection: sqlite3.Connection, sender_id: str | None, to: str, by: Actor
+    ) -> tuple[str | None, str | None, list[str]]:
+        """The recipient's id or the wanted type ("" for all), and everyone whom the message reaches."""
+        if to == PERSON:
+            owner = by.id if by.kind is ActorKind.PERSON else self._owner_of(connection, sender_id)
+            person = self._agents.person(connection, owner)
+            return person, None, [person]
+        if to != EVERYONE and not to.startswith(TYPE_PREFIX):
+            recipient = self._agents.id_of(connection, to)
+            return recipient, None, [recipient]
+        wanted = to.removeprefix(TYPE_PREFIX) if to != EVERYONE else ""
+        rows = connection.execute(
+            "SELECT id FROM agents WHERE admission <> 'retired' AND type <> ? AND id IS NOT ? AND (? = '' OR type = ?)",
+            (PERSON_TYPE, sender_id, wanted, wanted),
+        ).fetchall()
+        if not rows:
+            whom = f"agent of type {wanted}" if wanted else "other agent"
+            raise NotFound(f"There is no {whom} to hear it.", "`bailiwick agents list` shows who is here.")
+        return None, wanted, [row["id"] for row in rows]
+
+    @staticmethod
+    def _owner_of(connection: sqlite3.Connection, agent_id: str | None) -> str:
+        row = connection.execute("SELECT owner FROM agents WHERE id = ?", (agent_id,)).fetchone()
+        return str(row["owner"])
+
+    @staticmethod
+    def _thread(connection: sqlite3.Connection, reply_to: str) -> str:
+        row = connection.execute("SELECT thread_id FROM agent_communications WHERE id = ?", (reply_to,)).fetchone()
+        if row is None:
+            raise NotFound(f"There is no message {reply_to} to reply to.", "`bailiwick messages list` shows them.")
+        return str(row["thread_id"])
+
+
+def _checked_content(content: JSONValue, kind: str) -> str:
+    if not kind or len(kind) > 64 or not kind.isprintable():
+        raise InvalidInput(f"{kind[:40]!r} cannot be a message's type.", "Use a short word such as note or finding.")
+    try:
+        text = to_json(content)
+        size = len(text.encode())
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidInput(
+            "The message is not JSON: only null, true, false, finite numbers, text, lists, objects."
+        ) from None
+    if size > LARGEST_MESSAGE:
+        raise QuotaExceeded(
+            f"The message is {size:,} bytes; at most {LARGEST_MESSAGE:,} are sent.",
+            "Put the content into a state or a file and send its name.",
+        )
+    return text
+
+
+def _message(row: sqlite3.Row) -> Message:
+    to_type = row["to_type"]
+    if to_type is None:
+        audience, recipient = Audience.AGENT, row["recipient"]
+    elif to_type:
+        audience, recipient = Audience.TYPE, to_type
+    else:
+        audience, recipient = Audience.EVERYONE, EVERYONE
+    return Message(
+        id=row["id"],
+        sequence=row["sequence"],
+        sender_id=row["from_agent"],
+        sender=row["sender"] or "bailiwick",
+        audience=audience,
+        recipient_id=row["to_agent"],
+        recipient=recipient,
+        type=row["message_type"],
+        content=json.loads(row["message_content"]),
+        importance=Importance(row["importance"]),
+        thread_id=row["thread_id"],
+        reply_to=row["reply_to"],
+        sent_at=from_text(row["timestamp"]),
+        status=MessageStatus(row["status"]),
+        verified=bool(row["verified"]),
+        session_id=row["session_id"],
+    )
+
+
+def _receipt(row: sqlite3.Row) -> Receipt:
+    moments: dict[MessageStatus, datetime | None] = {
+        step: from_text(row[column]) if row[column] else None for step, column in _COLUMNS.items()
+    }
+    reached = [step for step in _STEPS if moments[step] is not None]
+    return Receipt(
+        agent_id=row["agent_id"],
+        agent=row["name"],
+        status=reached[-1] if reached else MessageStatus.QUEUED,
+        queued_at=from_text(row["queued_at"]),
+        delivered_at=moments[MessageStatus.DELIVERED],
+        read_at=moments[MessageStatus.READ],
+        acknowledged_at=moments[MessageStatus.ACKNOWLEDGED],
+    )

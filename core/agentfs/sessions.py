@@ -1,0 +1,178 @@
+"""Sessions and tool calls: what an agent did in one stretch of work."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from core.agent_model import Actor, AgentStatus, Session, ToolCall
+from core.agentfs.agents import AgentRegistry
+from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.items import ItemStore, ItemWrite
+from core.errors import InvalidInput, NotFound
+from core.ids import new_id
+from core.model import Kind
+
+_SELECT = """
+SELECT s.*, a.name AS agent,
+    (SELECT count(*) FROM tool_calls c WHERE c.session_id = s.id) AS calls,
+    (SELECT count(*) FROM state_history h WHERE h.session_id = s.id) AS states,
+    (SELECT count(*) FROM agent_communications m WHERE m.session_id = s.id) AS messages
+FROM sessions s JOIN agents a ON a.id = s.agent_id
+"""
+
+
+class SessionStore:
+    """Safe from any thread and process."""
+
+    def __init__(self, database: Database, items: ItemStore, agents: AgentRegistry) -> None:
+        self._database = database
+        self._items = items
+        self._agents = agents
+
+    def start(self, agent: str, *, by: Actor, title: str = "", client: str = "", external_id: str = "") -> Session:
+        """Begin a session, or find again the one that a client calls ``external_id``, open once more."""
+        with self._database.transaction() as connection:
+            agent_id = self._agents.id_of(connection, agent)
+            moment = to_text(now())
+            row = connection.execute(
+                "SELECT id FROM sessions WHERE agent_id = ? AND external_id = ?", (agent_id, external_id or None)
+            ).fetchone()
+            session_id = str(row["id"]) if row is not None else new_id()
+            if row is None:
+                connection.execute(
+                    "INSERT INTO sessions (id, agent_id, external_id, title, started_at, door, client)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (session_id, agent_id, external_id or None, title, moment, by.door, client),
+                )
+            else:
+                connection.execute("UPDATE sessions SET ended_at = NULL WHERE id = ?", (session_id,))
+            self._keep(connection, session_id, by, "session.start")
+        return self.get(session_id)
+
+    def end(self, session_id: str, *, by: Actor) -> Session:
+        """End a session; ending it again changes nothing."""
+        if self.get(session_id).ended_at is None:
+            with self._database.transaction() as connection:
+                connection.execute("UPDATE sessions SET ended_at = ? WHERE id = ?", (to_text(now()), session_id))
+                self._keep(connection, session_id, by, "session.end")
+        return self.get(session_id)
+
+    def get(self, session_id: str) -> Session:
+        """One session, counted; raises NotFound."""
+        with translated(self._database.path):
+            row = self._database.connection().execute(f"{_SELECT} WHERE s.id = ?", (session_id,)).fetchone()
+        if row is None:
+            raise NotFound(f"There is no session {session_id}.", "`bailiwick sessions list` shows them.")
+        return _session(row)
+
+    def all(self, agent: str = "", *, limit: int = 200) -> list[Session]:
+        """Sessions of one agent or of all, the newest first."""
+        agent_id = self._agents.get(agent).id if agent else ""
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                f"{_SELECT} WHERE ? = '' OR s.agent_id = ? ORDER BY s.started_at DESC LIMIT ?",
+                (agent_id, agent_id, limit),
+            )
+            return [_session(row) for row in rows]
+
+    # Tool calls
+
+    def begin_call(self, agent: str, tool: str, *, by: Actor, parameters_sha256: str | None = None) -> str:
+        """Note that a tool runs now: the agent is busy with it; returns the call's id."""
+        _check_tool(tool)
+        with self._database.transaction() as connection:
+            agent_id = self._agents.id_of(connection, agent)
+            self._agents.working(connection, agent_id, tool, by)
+            call_id = new_id()
+            connection.execute(
+                "INSERT INTO tool_calls (id, agent_id, session_id, tool, started_at, parameters_sha256, door)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (call_id, agent_id, by.session_id, tool, to_text(now()), parameters_sha256, by.door),
+            )
+            self._items.audit.append(
+                connection,
+                by,
+                "call.begin",
+                call_id,
+                {"agent": agent_id, "tool": tool, "parameters": parameters_sha256},
+            )
+        return call_id
+
+    def finish_call(self, call_id: str, *, by: Actor, result_sha256: str | None = None, error: str = "") -> ToolCall:
+        """Note how a call ended; the agent is active again, or in error with the sentence ``error``."""
+        with self._database.transaction() as connection:
+            row = connection.execute("SELECT * FROM tool_calls WHERE id = ?", (call_id,)).fetchone()
+            if row is None:
+                raise NotFound(f"There is no call {call_id}.")
+            moment = now()
+            duration = round((moment - from_text(row["started_at"])).total_seconds() * 1000)
+            connection.execute(
+                "UPDATE tool_calls SET completed_at = ?, duration_ms = ?, error = ?, result_sha256 = ? WHERE id = ?",
+                (to_text(moment), duration, error, result_sha256, call_id),
+            )
+            status = AgentStatus.ERROR if error else AgentStatus.ACTIVE
+            self._agents.rested(connection, row["agent_id"], status, error)
+            self._items.audit.append(
+                connection, by, "call.finish", call_id, {"failed": bool(error), "result": result_sha256}
+            )
+            finished = connection.execute("SELECT * FROM tool_calls WHERE id = ?", (call_id,)).fetchone()
+        return _call(finished)
+
+    def calls(self, *, agent: str = "", session_id: str = "", limit: int = 200) -> list[ToolCall]:
+        """Calls of an agent or a session, the newest first."""
+        agent_id = self._agents.get(agent).id if agent else ""
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT * FROM tool_calls WHERE (:agent = '' OR agent_id = :agent)"
+                " AND (:session = '' OR session_id = :session) ORDER BY started_at DESC LIMIT :limit",
+                {"agent": agent_id, "session": session_id, "limit": limit},
+            )
+            return [_call(row) for row in rows]
+
+    def _keep(self, connection: sqlite3.Connection, session_id: str, by: Actor, action: str) -> None:
+        """The session as an item, so that it travels like everything else."""
+        row = connection.execute(
+            "SELECT s.*, a.owner FROM sessions s JOIN agents a ON a.id = s.agent_id WHERE s.id = ?", (session_id,)
+        ).fetchone()
+        names = ("id", "agent_id", "external_id", "title", "started_at", "ended_at", "door", "client")
+        data = to_json({name: row[name] for name in names}).encode()
+        metadata = {"agent": row["agent_id"], "moment": to_text(now())}
+        write = ItemWrite(f"sessions/{session_id}", Kind.SESSION, row["owner"], data, metadata=metadata)
+        self._items.put(connection, write, by=by, action=action)
+
+
+def _check_tool(tool: str) -> None:
+    if not tool or len(tool) > 200 or not tool.isprintable():
+        raise InvalidInput(f"{tool[:40]!r} cannot be a tool's name.", "Use up to 200 printable characters.")
+
+
+def _session(row: sqlite3.Row) -> Session:
+    return Session(
+        id=row["id"],
+        agent_id=row["agent_id"],
+        agent=row["agent"],
+        title=row["title"],
+        started_at=from_text(row["started_at"]),
+        ended_at=from_text(row["ended_at"]) if row["ended_at"] else None,
+        door=row["door"],
+        client=row["client"],
+        calls=row["calls"],
+        states=row["states"],
+        messages=row["messages"],
+    )
+
+
+def _call(row: sqlite3.Row) -> ToolCall:
+    return ToolCall(
+        id=row["id"],
+        agent_id=row["agent_id"],
+        session_id=row["session_id"],
+        tool=row["tool"],
+        started_at=from_text(row["started_at"]),
+        completed_at=from_text(row["completed_at"]) if row["completed_at"] else None,
+        duration_ms=row["duration_ms"],
+        error=row["error"],
+        parameters_sha256=row["parameters_sha256"],
+        result_sha256=row["result_sha256"],
+        door=row["door"],
+    )

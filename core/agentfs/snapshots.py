@@ -1,0 +1,239 @@
+"""Snapshots: copies of the whole database, compared with now, and restored as new versions that can be undone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.agent_model import Actor, Snapshot, StateChange
+from core.agentfs.agents import AgentRegistry
+from core.agentfs.audit import AuditTrail
+from core.agentfs.database import Database, from_text, now, to_text, translated
+from core.agentfs.migration import backup
+from core.agentfs.states import StateStore
+from core.errors import InvalidInput, NotFound, WorkspaceUnusable
+from core.ids import new_id
+from core.json_diff import Difference
+from core.model import JSONValue
+
+_STATES = """
+SELECT s.agent_id, s.state_key, s.state_value, s.version, a.name AS agent
+FROM agent_states s JOIN agents a ON a.id = s.agent_id
+WHERE s.state_value IS NOT NULL AND (s.expires_at IS NULL OR s.expires_at > :now)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did, or would do: the ``changes`` from now to the snapshot, and how to take them back."""
+
+    changes: tuple[StateChange, ...]
+    dry_run: bool
+    undo: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    agent: str
+    text: str
+    version: int
+
+
+_Values = dict[tuple[str, str], _Value]
+
+
+class SnapshotStore:
+    """Safe from any thread and process."""
+
+    def __init__(
+        self, database: Database, audit: AuditTrail, agents: AgentRegistry, states: StateStore, folder: Path
+    ) -> None:
+        """``folder`` is where the copies lie."""
+        self._database = database
+        self._audit = audit
+        self._agents = agents
+        self._states = states
+        self._folder = folder
+
+    def take(self, name: str, *, by: Actor) -> Snapshot:
+        """Copy the database while others go on using it; the copy is complete when this returns."""
+        if len(name) > 200 or not (name.isprintable() or not name):
+            raise InvalidInput("A snapshot's name has at most 200 printable characters.")
+        snapshot_id = new_id()
+        target = self._folder / f"{snapshot_id}.db"
+        temporary = target.with_suffix(".part")
+        try:
+            backup(self._database, temporary)
+            os.chmod(temporary, 0o600)
+            size, digest = temporary.stat().st_size, _file_sha256(temporary)
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        snapshot = Snapshot(snapshot_id, name, now(), by.id, str(target), size, digest)
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO snapshots (id, name, created_at, created_by, path, size, sha256)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (snapshot_id, name, to_text(snapshot.created_at), by.id, target.name, size, digest),
+            )
+            self._audit.append(connection, by, "snapshot.take", snapshot_id, {"sha256": digest, "size": size})
+        return snapshot
+
+    def all(self) -> list[Snapshot]:
+        """Every snapshot, the newest first."""
+        with translated(self._database.path):
+            rows = self._database.connection().execute("SELECT * FROM snapshots ORDER BY created_at DESC, id DESC")
+            return [self._snapshot(row) for row in rows]
+
+    def get(self, snapshot: str) -> Snapshot:
+        """The snapshot of that id, else the newest of that name; raises NotFound."""
+        with translated(self._database.path):
+            row = (
+                self._database.connection()
+                .execute(
+                    "SELECT * FROM snapshots WHERE id = :it OR name = :it ORDER BY id = :it DESC, created_at DESC",
+                    {"it": snapshot},
+                )
+                .fetchone()
+            )
+        if row is None:
+            raise NotFound(f"There is no snapshot {snapshot}.", "`bailiwick sessions list` shows them.")
+        return self._snapshot(row)
+
+    def compare(self, snapshot: str, other: str = "", *, agent: str = "", session_id: str = "") -> list[StateChange]:
+        """How the states differ from ``snapshot`` to ``other``, or to now; all, or one agent's or one session's."""
+        before = self._values_of(self.get(snapshot))
+        after = self._values_of(self.get(other)) if other else self._values_now()
+        return self._scoped(_changes(before, after), agent, session_id)
+
+    def restore(
+        self, snapshot: str, *, by: Actor, agent: str = "", session_id: str = "", dry_run: bool = False
+    ) -> Restored:
+        """Bring states back to how they were: of one agent, of what one session wrote, or all.
+
+        Every change is a new version in one transaction, and a snapshot of now is taken first, so that a restore can
+        be restored from. With ``dry_run`` nothing happens but telling. States of agents that have retired since are
+        left alone.
+        """
+        chosen = self.get(snapshot)
+        values = self._values_of(chosen)
+        planned = tuple(self._scoped(_changes(self._values_now(), values), agent, session_id))
+        if dry_run or not planned:
+            return Restored(planned, dry_run, None)
+        undo = self.take(f"before restoring {chosen.name or chosen.id}", by=by)
+        with self._database.transaction() as connection:
+            current = _read_values(connection)
+            changes = tuple(self._scoped(_changes(current, values), agent, session_id))
+            for change in changes:
+                if change.difference is Difference.REMOVED:
+                    self._states.delete_within(connection, change.agent_id, change.key, by=by)
+                else:
+                    self._states.restore_within(
+                        connection, change.agent_id, change.key, change.after, by=by, version=change.after_version
+                    )
+            self._audit.append(
+                connection, by, "snapshot.restore", chosen.id, {"changes": len(changes), "undo": undo.id}
+            )
+        return Restored(changes, dry_run, undo)
+
+    def _scoped(self, changes: list[StateChange], agent: str, session_id: str) -> list[StateChange]:
+        if agent:
+            agent_id = self._agents.get(agent).id
+            changes = [change for change in changes if change.agent_id == agent_id]
+        if session_id:
+            written = self._written_in(session_id)
+            changes = [change for change in changes if (change.agent_id, change.key) in written]
+        living = {overview.agent.id for overview in self._agents.all()}
+        return [change for change in changes if change.agent_id in living]
+
+    def _written_in(self, session_id: str) -> set[tuple[str, str]]:
+        with translated(self._database.path):
+            connection = self._database.connection()
+            if connection.execute("SELECT 1 FROM sessions WHERE id = ?", (session_id,)).fetchone() is None:
+                raise NotFound(f"There is no session {session_id}.", "`bailiwick sessions list` shows them.")
+            rows = connection.execute(
+                "SELECT DISTINCT s.agent_id, s.state_key FROM state_history h JOIN agent_states s ON s.id = h.state_id"
+                " WHERE h.session_id = ?",
+                (session_id,),
+            )
+            return {(row["agent_id"], row["state_key"]) for row in rows}
+
+    def _values_now(self) -> _Values:
+        with translated(self._database.path):
+            return _read_values(self._database.connection())
+
+    def _values_of(self, snapshot: Snapshot) -> _Values:
+        with _opened(snapshot) as connection:
+            return _read_values(connection)
+
+    def _snapshot(self, row: sqlite3.Row) -> Snapshot:
+        return Snapshot(
+            id=row["id"],
+            name=row["name"],
+            created_at=from_text(row["created_at"]),
+            created_by=row["created_by"],
+            path=str(self._folder / row["path"]),
+            size=row["size"],
+            sha256=row["sha256"],
+        )
+
+
+@contextmanager
+def _opened(snapshot: Snapshot) -> Iterator[sqlite3.Connection]:
+    """A snapshot's file, read-only; raises WorkspaceUnusable when it is missing or not as it was written."""
+    path = Path(snapshot.path)
+    if not path.is_file():
+        raise WorkspaceUnusable(f"The snapshot's file {path} is missing.", "Choose another snapshot.")
+    if _file_sha256(path) != snapshot.sha256:
+        raise WorkspaceUnusable(f"The snapshot's file {path} was changed since.", "Choose another snapshot.")
+    with translated(path), closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as connection:
+        connection.row_factory = sqlite3.Row
+        yield connection
+
+
+def _read_values(connection: sqlite3.Connection) -> _Values:
+    rows = connection.execute(_STATES, {"now": to_text(now())})
+    return {
+        (row["agent_id"], row["state_key"]): _Value(row["agent"], row["state_value"], row["version"]) for row in rows
+    }
+
+
+def _changes(before: _Values, after: _Values) -> list[StateChange]:
+    changes = []
+    for place in sorted(before.keys() | after.keys()):
+        old, new = before.get(place), after.get(place)
+        if old is not None and new is not None and old.text == new.text:
+            continue
+        difference = Difference.ADDED if old is None else Difference.REMOVED if new is None else Difference.CHANGED
+        named = new or old
+        assert named is not None
+        changes.append(
+            StateChange(
+                agent_id=place[0],
+                agent=named.agent,
+                key=place[1],
+                difference=difference,
+                before=_value(old),
+                after=_value(new),
+                before_version=old.version if old else None,
+                after_version=new.version if new else None,
+            )
+        )
+    return changes
+
+
+def _value(held: _Value | None) -> JSONValue:
+    value: JSONValue = json.loads(held.text) if held is not None else None
+    return value
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

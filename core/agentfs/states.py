@@ -1,0 +1,381 @@
+"""Versioned agent state: compare-and-set writes, history, differences, restore, expiry and quota."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from core.agent_model import Actor, ActorKind, State, StateOperation, StateVersion
+from core.agentfs.agents import AgentRegistry
+from core.agentfs.contents import ContentStore
+from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.items import ItemStore, ItemWrite
+from core.agentfs.kinds import is_critical, kind_of
+from core.errors import InvalidInput, NotFound, QuotaExceeded, StateConflict
+from core.ids import sha256_hex
+from core.json_diff import JSONChange, differences
+from core.model import JSONValue, Kind
+
+LONGEST_KEY = 512
+_ALIVE = "state_value IS NOT NULL AND (expires_at IS NULL OR expires_at > :now)"
+_UPSERT = """
+INSERT INTO agent_states (id, agent_id, state_key, state_value, updated_at, version, kind, critical, size, expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET state_value = excluded.state_value, updated_at = excluded.updated_at,
+    version = excluded.version, kind = excluded.kind, critical = excluded.critical, size = excluded.size,
+    expires_at = excluded.expires_at
+"""
+_HISTORY = (
+    "INSERT INTO state_history (state_id, version, operation, sha256, kind, critical, actor, session_id, at,"
+    " restored_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What one write does to a state; ``text`` is canonical JSON, or ``None`` to take the value away."""
+
+    agent_id: str
+    key: str
+    text: str | None
+    operation: StateOperation
+    kind: Kind | None = None
+    critical: bool | None = None
+    expires_at: datetime | None = None
+    restored_from: int | None = None
+
+
+class StateStore:
+    """JSON values of agents by key. Safe from any thread and process.
+
+    Versions of a key count up from 1 and never repeat, deletion and expiry included.
+    """
+
+    def __init__(self, database: Database, contents: ContentStore, items: ItemStore, agents: AgentRegistry) -> None:
+        self._database = database
+        self._contents = contents
+        self._items = items
+        self._agents = agents
+
+    def get(self, agent: str, key: str) -> State:
+        """The value now; raises NotFound when there is none, or it has expired."""
+        agent_id = self._agents.get(agent).id
+        with translated(self._database.path):
+            row = self._row(self._database.connection(), agent_id, key)
+        if row is None or not _alive(row):
+            raise NotFound(f"{agent} has no state {key}.", f"`bailiwick state list {agent}` shows what there is.")
+        return _state(row)
+
+    def put(
+        self,
+        agent: str,
+        key: str,
+        value: JSONValue,
+        *,
+        by: Actor,
+        expect: int | None = None,
+        kind: Kind | None = None,
+        critical: bool | None = None,
+        expires_in: float | None = None,
+    ) -> State:
+        """Write a new version; committed when this returns.
+
+        ``expect`` is the version that must be current, 0 when there must be no value; ``expires_in`` are seconds.
+        ``kind`` and ``critical`` follow from key and agent where they are not given. Raises StateConflict with the
+        current value and version when the race is lost, QuotaExceeded, InvalidInput, NotAdmitted, NotFound.
+        """
+        _check_key(key)
+        if expires_in is not None and not 0 < expires_in <= 10 * 366 * 86400:
+            raise InvalidInput("An expiry must be more than 0 seconds and at most ten years away.")
+        text = _canonical(value)
+        expires_at = now() + timedelta(seconds=expires_in) if expires_in is not None else None
+        with self._database.transaction() as connection:
+            agent_id = self._writer(connection, agent, by)
+            change = _Change(agent_id, key, text, StateOperation.PUT, kind, critical, expires_at)
+            return self._write(connection, change, by, expect)
+
+    def delete(self, agent: str, key: str, *, by: Actor, expect: int | None = None) -> int:
+        """Take the value away, which is a version of its own; returns it. Raises NotFound when there is no value."""
+        with self._database.transaction() as connection:
+            agent_id = self._writer(connection, agent, by)
+            row = self._row(connection, agent_id, key)
+            if row is None or not _alive(row):
+                raise NotFound(f"{agent} has no state {key}.")
+            return self._write(connection, _Change(agent_id, key, None, StateOperation.DELETE), by, expect).version
+
+    def restore(self, agent: str, key: str, version: int, *, by: Actor, expect: int | None = None) -> State:
+        """Make the value of an earlier version the newest one; raises NotFound when that version holds none."""
+        value = self.value_at(agent, key, version)
+        with self._database.transaction() as connection:
+            agent_id = self._writer(connection, agent, by)
+            return self.restore_within(connection, agent_id, key, value, by=by, version=version, expect=expect)
+
+    def restore_within(
+        self,
+        connection: sqlite3.Connection,
+        agent_id: str,
+        key: str,
+        value: JSONValue,
+        *,
+        by: Actor,
+        version: int | None,
+        expect: int | None = None,
+    ) -> State:
+        """As ``restore``, of a value at hand, in the caller's transaction."""
+        change = _Change(agent_id, key, to_json(value), StateOperation.RESTORE, restored_from=version)
+        return self._write(connection, change, by, expect)
+
+    def delete_within(self, connection: sqlite3.Connection, agent_id: str, key: str, *, by: Actor) -> None:
+        """As ``delete``, in the caller's transaction."""
+        self._write(connection, _Change(agent_id, key, None, StateOperation.DELETE), by, None)
+
+    def all(self, agent: str, prefix: str = "", *, after: str = "", limit: int = 1000) -> list[State]:
+        """The living states whose keys begin with ``prefix``, by key, those after the key ``after``."""
+        agent_id = self._agents.get(agent).id
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                f"SELECT * FROM agent_states WHERE agent_id = :agent AND {_ALIVE}"  # noqa: S608 - our own constant
+                " AND state_key > :after AND substr(state_key, 1, :length) = :prefix ORDER BY state_key LIMIT :limit",
+                {
+                    "agent": agent_id,
+                    "after": after,
+                    "prefix": prefix,
+                    "length": len(prefix),
+                    "limit": limit,
+                    "now": to_text(now()),
+                },
+            )
+            return [_state(row) for row in rows]
+
+    def history(self, agent: str, key: str) -> list[StateVersion]:
+        """Every version of a key, the newest first; raises NotFound for a key that never was."""
+        state_id = self._known(agent, key)["id"]
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT * FROM state_history WHERE state_id = ? ORDER BY version DESC", (state_id,)
+            )
+            return [_version(row) for row in rows]
+
+    def value_at(self, agent: str, key: str, version: int) -> JSONValue:
+        """The value a key had at ``version``; raises NotFound when there is no such version or it holds no value."""
+        row = self._known(agent, key)
+        with translated(self._database.path):
+            found = (
+                self._database.connection()
+                .execute(
+                    "SELECT sha256, operation FROM state_history WHERE state_id = ? AND version = ?",
+                    (row["id"], version),
+                )
+                .fetchone()
+            )
+        if found is None:
+            raise NotFound(f"{key} has no version {version}.", f"Versions 1 to {row['version']} are there.")
+        if found["sha256"] is None:
+            raise NotFound(f"Version {version} of {key} holds no value ({found['operation']}).")
+        value: JSONValue = json.loads(self._contents.read(found["sha256"]))
+        return value
+
+    def diff(self, agent: str, key: str, before: int, after: int) -> list[JSONChange]:
+        """Where version ``after`` differs from version ``before``."""
+        return differences(self.value_at(agent, key, before), self.value_at(agent, key, after))
+
+    def expire(self) -> int:
+        """Take away what has expired, each as a version of its own; returns how many. The engine calls it."""
+        moment = to_text(now())
+        with translated(self._database.path):
+            due = (
+                self._database.connection()
+                .execute("SELECT 1 FROM agent_states WHERE expires_at <= ? LIMIT 1", (moment,))
+                .fetchone()
+            )
+        if due is None:
+            return 0
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT * FROM agent_states WHERE expires_at <= ? LIMIT 500", (moment,)
+            ).fetchall()
+            for row in rows:
+                self._expire_row(connection, row)
+        return len(rows)
+
+    # The one write
+
+    def _write(self, connection: sqlite3.Connection, change: _Change, by: Actor, expect: int | None) -> State:
+        row = self._row(connection, change.agent_id, change.key)
+        if row is not None and row["state_value"] is not None and not _alive(row):
+            self._expire_row(connection, row)
+            row = self._row(connection, change.agent_id, change.key)
+        current = int(row["version"]) if row is not None and row["state_value"] is not None else 0
+        if expect is not None and expect != current:
+            raise _lost(change.key, expect, current, row)
+        return self._apply(connection, row, change, by)
+
+    def _apply(self, connection: sqlite3.Connection, row: sqlite3.Row | None, change: _Change, by: Actor) -> State:
+        size = len(change.text.encode()) if change.text is not None else 0
+        agent = self._charge(connection, change, size - (row["size"] if row is not None else 0), size)
+        kind = change.kind or (Kind(row["kind"]) if row is not None else kind_of(change.key, agent["type"]))
+        critical = change.critical
+        if critical is None:
+            critical = bool(row["critical"]) if row is not None else is_critical(change.key)
+        version = (row["version"] if row is not None else 0) + 1
+        action = f"state.{change.operation}"
+        told = {"agent": change.agent_id, "version": version, "key_sha256": sha256_hex(change.key.encode())}
+        digest: str | None = None
+        if change.text is not None:
+            data = change.text.encode()
+            digest = sha256_hex(data)
+            metadata = {"agent": change.agent_id, "key": change.key, "version": version}
+            write = ItemWrite(
+                _path(change.agent_id, change.key), kind, agent["owner"], data, critical=critical, metadata=metadata
+            )
+            state_id, _ = self._items.put(connection, write, by=by, action=action, details=told)
+        else:
+            assert row is not None
+            state_id = row["id"]
+            self._items.delete(connection, state_id, by=by, action=action, details=told)
+        moment = now()
+        values = (
+            state_id,
+            change.agent_id,
+            change.key,
+            change.text,
+            to_text(moment),
+            version,
+            kind.value,
+            int(critical),
+            size,
+            to_text(change.expires_at) if change.expires_at else None,
+        )
+        connection.execute(_UPSERT, values)
+        connection.execute(
+            _HISTORY,
+            (
+                state_id,
+                version,
+                change.operation.value,
+                digest,
+                kind.value,
+                int(critical),
+                by.id,
+                by.session_id,
+                values[4],
+                change.restored_from,
+            ),
+        )
+        value = json.loads(change.text) if change.text is not None else None
+        return State(
+            state_id, change.agent_id, change.key, value, version, kind, critical, size, moment, change.expires_at
+        )
+
+    def _charge(self, connection: sqlite3.Connection, change: _Change, grown: int, size: int) -> sqlite3.Row:
+        """Count the bytes against the agent's quota; a write that takes nothing more is never refused."""
+        policy = self._agents.policy
+        if size > policy.value_bytes:
+            raise QuotaExceeded(
+                f"The value of {change.key} is {size:,} bytes; at most {policy.value_bytes:,} are kept in one state.",
+                "Keep large results in a file and its path in the state.",
+            )
+        row: sqlite3.Row = connection.execute(
+            "UPDATE agents SET state_bytes = state_bytes + ? WHERE id = ? RETURNING state_bytes, owner, type, name",
+            (grown, change.agent_id),
+        ).fetchone()
+        if grown > 0 and row["state_bytes"] > policy.state_bytes:
+            raise QuotaExceeded(
+                f"With {change.key}, the states of {row['name']} would be {row['state_bytes']:,} bytes;"
+                f" {policy.state_bytes:,} are allowed.",
+                "Delete states, or let them expire.",
+            )
+        return row
+
+    def _expire_row(self, connection: sqlite3.Connection, row: sqlite3.Row) -> None:
+        change = _Change(row["agent_id"], row["state_key"], None, StateOperation.EXPIRE)
+        self._apply(connection, row, change, self._agents.engine)
+
+    def _writer(self, connection: sqlite3.Connection, agent: str, by: Actor) -> str:
+        """The id of the agent whose state it is; an agent that writes must have its place."""
+        agent_id = self._agents.id_of(connection, agent)
+        if by.kind is ActorKind.AGENT:
+            self._agents.touch(connection, by.id)
+        return agent_id
+
+    def _known(self, agent: str, key: str) -> sqlite3.Row:
+        agent_id = self._agents.get(agent).id
+        with translated(self._database.path):
+            row = self._row(self._database.connection(), agent_id, key)
+        if row is None:
+            raise NotFound(f"{agent} never had a state {key}.", f"`bailiwick state list {agent}` shows what there is.")
+        return row
+
+    @staticmethod
+    def _row(connection: sqlite3.Connection, agent_id: str, key: str) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = connection.execute(
+            "SELECT * FROM agent_states WHERE agent_id = ? AND state_key = ?", (agent_id, key)
+        ).fetchone()
+        return row
+
+
+def _path(agent_id: str, key: str) -> str:
+    return f"agents/{agent_id}/state/{key}"
+
+
+def _alive(row: sqlite3.Row) -> bool:
+    return row["state_value"] is not None and (row["expires_at"] is None or row["expires_at"] > to_text(now()))
+
+
+def _lost(key: str, expect: int, current: int, row: sqlite3.Row | None) -> StateConflict:
+    value = json.loads(row["state_value"]) if row is not None and current else None
+    stands = f"version {current} is current" if current else "there is no value"
+    return StateConflict(
+        f"{key} was expected at version {expect}, but {stands}.",
+        "Read it, take the change in, and write again with the current version.",
+        {"value": value, "version": current},
+    )
+
+
+def _canonical(value: JSONValue) -> str:
+    try:
+        text = to_json(value)
+        text.encode()
+    except (ValueError, TypeError, RecursionError):
+        raise InvalidInput(
+            "The value is not JSON: only null, true, false, finite numbers, text, lists, objects."
+        ) from None
+    return text
+
+
+def _check_key(key: str) -> None:
+    if not key or len(key) > LONGEST_KEY or not key.isprintable() or key != key.strip():
+        raise InvalidInput(
+            f"{key[:40]!r} cannot be a state's key.",
+            f"Use 1 to {LONGEST_KEY} printable characters, such as plan/today.",
+        )
+
+
+def _state(row: sqlite3.Row) -> State:
+    return State(
+        id=row["id"],
+        agent_id=row["agent_id"],
+        key=row["state_key"],
+        value=json.loads(row["state_value"]),
+        version=row["version"],
+        kind=Kind(row["kind"]),
+        critical=bool(row["critical"]),
+        size=row["size"],
+        updated_at=from_text(row["updated_at"]),
+        expires_at=from_text(row["expires_at"]) if row["expires_at"] else None,
+    )
+
+
+def _version(row: sqlite3.Row) -> StateVersion:
+    return StateVersion(
+        state_id=row["state_id"],
+        version=row["version"],
+        operation=StateOperation(row["operation"]),
+        sha256=row["sha256"],
+        actor=row["actor"],
+        session_id=row["session_id"],
+        at=from_text(row["at"]),
+        restored_from=row["restored_from"],
+    )
