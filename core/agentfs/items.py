@@ -135,17 +135,21 @@ class ItemStore:
 
     def changes_since(self, position: int, limit: int) -> list[Item]:
         """Items last changed after journal ``position``, oldest change first, each once in its latest state."""
-        with translated(self._database.path):
-            rows = self._database.connection().execute(
-                "SELECT * FROM items WHERE position > ? ORDER BY position LIMIT ?", (position, limit)
-            )
-            return [_item(row) for row in rows]
+        return self._many("SELECT * FROM items WHERE position > ? ORDER BY position LIMIT ?", (position, limit))
+
+    def documents_since(self, position: int, limit: int) -> list[Item]:
+        """As ``changes_since``, documents alone."""
+        return self._many(
+            "SELECT * FROM items WHERE kind = 'document' AND position > ? ORDER BY position LIMIT ?", (position, limit)
+        )
 
     def position(self) -> int:
         """The journal position of the newest change; 0 in an empty workspace."""
-        with translated(self._database.path):
-            row = self._database.connection().execute("SELECT max(position) AS p FROM items").fetchone()
-        return int(row["p"] or 0)
+        return self._number("SELECT max(position) FROM items")
+
+    def document_position(self) -> int:
+        """The journal position of the newest change of a document; 0 when there was none."""
+        return self._number("SELECT max(position) FROM items WHERE kind = 'document'")
 
     def count(self, kind: Kind) -> int:
         """How many living items of ``kind`` there are."""
@@ -176,6 +180,14 @@ class ItemStore:
                 "SELECT * FROM item_usage WHERE item_id IN (SELECT value FROM json_each(?))", (wanted,)
             )
             return {row["item_id"]: Usage(row["access_count"], from_text(row["last_accessed"])) for row in rows}
+
+    def _number(self, statement: str) -> int:
+        with translated(self._database.path):
+            return int(self._database.connection().execute(statement).fetchone()[0] or 0)
+
+    def _many(self, statement: str, parameters: tuple[int, int]) -> list[Item]:
+        with translated(self._database.path):
+            return [_item(row) for row in self._database.connection().execute(statement, parameters)]
 
     def _one(self, statement: str, parameter: str) -> Item | None:
         with translated(self._database.path):

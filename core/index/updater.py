@@ -15,7 +15,7 @@ from core.index.catch_up import catch_up
 from core.index.documents import DocumentIndex
 from core.index.rows import IndexedDocument
 from core.index.words import WordsIndex
-from core.model import Item, Kind
+from core.model import Item
 
 _log = logging.getLogger(__name__)
 BATCH_DOCUMENTS = 16
@@ -66,8 +66,10 @@ class IndexUpdater:
 
     @property
     def level(self) -> bool:
-        """Whether everything committed so far has been applied."""
-        return self._index.position >= self._agentfs.items.position()
+        """Whether everything committed so far has been applied, to the words as well, which are written last."""
+        position = self._index.position
+        newest = self._agentfs.items.document_position()
+        return position >= newest and self._words.state == (self._index.store_id, position)
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -88,14 +90,13 @@ class IndexUpdater:
         # Words that missed a batch would be taken for level once the next batch is written.
         catch_up(self._words, self._index)
         before = self._index.position
-        changes = self._agentfs.items.changes_since(before, BATCH_DOCUMENTS)
+        changes = self._agentfs.items.documents_since(before, BATCH_DOCUMENTS)
         if not changes:
             return False
         upserts: list[IndexedDocument] = []
         removed: list[str] = []
         for item in changes:
-            indexed = item.kind is Kind.DOCUMENT and not item.deleted
-            document = self._document(item) if indexed else None
+            document = None if item.deleted else self._document(item)
             if document is None:
                 removed.append(item.id)
             else:
@@ -106,7 +107,7 @@ class IndexUpdater:
         self._words.apply(applied.passages, gone, (applied.store_id, position))
         self._applied()
         self._bus.publish(LibrariesChanged())
-        total = self._agentfs.items.position()
+        total = self._agentfs.items.document_position()
         rate = len(changes) / max(time.monotonic() - started, 1e-6)
         remaining = total - position
         self._bus.publish(Progress(Stage.INDEXING, "index", position, total, rate, finished=remaining <= 0))

@@ -1,5 +1,7 @@
 -- Values are TEXT where strategy.md writes JSON or TIMESTAMP: SQLite would turn the JSON text 1.0 into the number 1.
 
+CREATE INDEX items_documents ON items (position) WHERE kind = 'document';
+
 CREATE TABLE agents (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,

@@ -1,0 +1,76 @@
+"""What time itself changes: expired states and leases, the line for places, the signed head, old audit records."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from core.agentfs.agentfs import AgentFS
+from core.agentfs.database import now
+from core.errors import BailiwickError
+from core.events import EventBus, Notice
+
+_log = logging.getLogger(__name__)
+INTERVAL_SECONDS = 1.0
+SIGN_SECONDS = 5.0
+ARCHIVE_SECONDS = 3600.0
+
+
+class Housekeeper:
+    """A daemon thread of the engine; without one, the next process that asks finds expired things expired all the same.
+
+    ``retention_days`` is how long audit records stay in the database, 0 for ever.
+    """
+
+    def __init__(self, agentfs: AgentFS, bus: EventBus, retention_days: int) -> None:
+        self._agentfs = agentfs
+        self._bus = bus
+        self._retention = timedelta(days=retention_days)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._next_sign = 0.0
+        self._next_archive = 0.0
+        self._complaint = ""
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, waiting two seconds at most, and sign the head a last time."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(2)
+            self._once(self._sign)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._once(self._tidy)
+            self._stop.wait(INTERVAL_SECONDS)
+
+    def _once(self, duty: Callable[[], None]) -> None:
+        try:
+            duty()
+        except BailiwickError as error:
+            _log.warning("housekeeping was put off: %s", error.message)
+
+    def _tidy(self) -> None:
+        self._agentfs.leases.end_expired()
+        self._agentfs.states.expire()
+        self._agentfs.agents.admit_waiting()
+        moment = time.monotonic()
+        if moment >= self._next_sign:
+            self._next_sign = moment + SIGN_SECONDS
+            self._sign()
+        if self._retention and moment >= self._next_archive:
+            self._next_archive = moment + ARCHIVE_SECONDS
+            self._agentfs.audit_check.archive.archive(now() - self._retention, by=self._agentfs.agents.engine)
+
+    def _sign(self) -> None:
+        complaint = self._agentfs.audit_check.sign_head()
+        if complaint and complaint != self._complaint:
+            self._bus.publish(Notice(f"{complaint} `bailiwick audit verify` tells more.", "error"))
+        self._complaint = complaint
