@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.agentfs.database import translated
 from core.config import cache_folder
-from core.errors import BailiwickError
+from core.errors import BailiwickError, Unreachable
 from core.workspace import Workspace
 
 LOW_DISK_BYTES = 500 * 1024 * 1024
@@ -99,14 +99,19 @@ def _contents(workspace: Workspace) -> Finding:
 
 
 def _index(workspace: Workspace) -> Iterator[Finding]:
-    if not workspace.is_engine:
-        yield Finding("index", Verdict.GOOD, "The index is the engine's; it was not looked at.")
+    ours = workspace.is_engine
+    if ours:
+        workspace.wait_until_searchable()
+    try:
+        counts, reason = workspace.counts(), workspace.rebuilt()
+    except Unreachable as error:
+        yield Finding("index", Verdict.ADVICE, f"The index was not looked at: {error.message}", error.hint)
         return
-    engine = workspace.engine
-    workspace.wait_until_searchable()
-    counts = engine.counts()
-    if reason := engine.rebuilt():
+    if reason and ours:
         yield Finding("index", Verdict.DAMAGED, f"The index was unusable ({reason}).", "It has been rebuilt just now.")
+    elif reason:
+        cure = "It rebuilt it; nothing is left to do."
+        yield Finding("index", Verdict.ADVICE, f"The index was unusable when the engine opened it ({reason}).", cure)
     else:
         yield Finding("index", Verdict.GOOD, f"{counts.documents:,} documents, {counts.passages:,} passages.")
     if counts.pending:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.agentfs.agentfs import AgentFS
-from core.agentfs.changes import ChangeWatcher
+from core.agentfs.changes import TruthChange
 from core.agentfs.database import now
 from core.config import Settings
 from core.errors import BailiwickError
-from core.events import EventBus, ItemsChanged, Notice, SourcesChanged
+from core.events import EventBus, Notice, SourcesChanged
 from core.library.sources import READ_SOURCE
 from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, Source, SourceKind
 
@@ -49,7 +49,7 @@ class Engine:
         duties: Duties,
     ) -> None:
         """Raises EngineHeld when another process is the engine."""
-        agentfs.engine_lock.acquire(role)
+        agentfs.engine_lock.acquire(role, works=duties is not Duties.SEARCH)
         self._agentfs = agentfs
         self._bus = bus
         self._settings = settings
@@ -60,15 +60,11 @@ class Engine:
         self._services: Services | None = None
         self._closed = False
         self._accesses: Counter[str] = Counter()
-        self._changes = ChangeWatcher(agentfs.database, self._committed)
-        self._known_sources: frozenset[Source] = frozenset()
-        self._known_position = 0
 
     def start(self) -> None:
-        """Take up the duties: what is queued, every watched folder looked at again, changes from now on."""
+        """Take up the duties: what is queued, and every watched folder looked at again."""
         if self._duties is Duties.ALL:
             self._queue_sources([each for each in self._agentfs.sources.all() if each.kind is SourceKind.PATH])
-            self._changes.start()
         if self._has_work():
             self._running()
 
@@ -79,7 +75,6 @@ class Engine:
 
     def close(self) -> None:
         """Stop every thread with a bound and give the lock back; unfinished work stays queued."""
-        self._changes.stop()
         with self._lock:
             self._closed = True
             services, self._services = self._services, None
@@ -97,6 +92,16 @@ class Engine:
             services.ingester.wake()
             services.updater.wake()
         self._bus.publish(SourcesChanged())
+
+    def truth_changed(self, change: TruthChange) -> None:
+        """Something was committed, perhaps by another process: take up what concerns the engine."""
+        if self._has_work():
+            services = self._running()
+            if change.sources:
+                services.watcher.sources_changed()
+            if change.items:
+                services.updater.wake()
+            services.ingester.wake()
 
     def search(self, query: Query, *, wait_for_model: bool = False) -> Answer:
         """Answer ``query``; with ``wait_for_model`` the model is loaded first, else words answer while it loads."""
@@ -140,7 +145,6 @@ class Engine:
         """Whether embedding was cancelled and not resumed."""
         return self._services is not None and self._services.embedding.paused
 
-    @property
     def model_state(self) -> str:
         """Why there are no vectors now; empty when the model is ready."""
         return self._services.embedding.model_state if self._services is not None else "no model is loaded yet."
@@ -183,25 +187,6 @@ class Engine:
                 if reason := self._services.index.rebuilt_reason:
                     self._bus.publish(Notice(f"The index is being rebuilt: {reason}", "warning"))
             return self._services
-
-    def _committed(self) -> None:
-        """Something was committed, perhaps by another process: find out what concerns the engine."""
-        sources = frozenset(self._agentfs.sources.all())
-        position = self._agentfs.items.position()
-        sources_changed = sources != self._known_sources
-        position_changed = position != self._known_position
-        self._known_sources, self._known_position = sources, position
-        if self._has_work():
-            services = self._running()
-            if sources_changed:
-                services.watcher.sources_changed()
-            if position_changed:
-                services.updater.wake()
-            services.ingester.wake()
-        if position_changed:
-            self._bus.publish(ItemsChanged(position))
-        if sources_changed:
-            self._bus.publish(SourcesChanged())
 
     def _flush_usage(self, services: Services) -> None:
         with self._lock:

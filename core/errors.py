@@ -71,5 +71,9 @@ class EngineHeld(Unreachable):
     """Another process holds ``engine.lock`` of this workspace."""
 
 
+class EngineGone(Unreachable):
+    """The engine that was asked ended, and no other has taken its place."""
+
+
 class ModelUnavailable(BailiwickError):
     """No usable embedding model; search goes on by words."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,13 +10,15 @@ from pathlib import Path
 
 from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
+from core.agentfs.changes import TruthChange, TruthWatcher
 from core.agentfs.engine_lock import EngineHolder
 from core.agentfs.policy import AgentPolicy
 from core.agentfs.settings import SettingsStore
 from core.config import Settings, cache_folder
 from core.engine import Duties, Engine
-from core.errors import EngineHeld
-from core.events import Event, EventBus
+from core.engine_access import EngineAccess
+from core.errors import BailiwickError, EngineHeld
+from core.events import Event, EventBus, ItemsChanged, SourcesChanged
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.load import LoadSampler
 from core.hardware.pool import WorkerPool
@@ -26,6 +29,7 @@ from core.library.sources import Origin, add_package, add_path, find_sources, re
 from core.model import Answer, HardwareProfile, IndexCounts, Library, Problem, ResourceLimits, Source
 from core.search.query import Query
 
+_log = logging.getLogger(__name__)
 _STORAGE_SPEED = "hardware.storage_speed_mbps"
 
 
@@ -49,14 +53,19 @@ class Removal:
 class Workspace:
     """One workspace, open in this process. All methods are safe from any thread.
 
-    With ``duties`` it becomes the engine; without, it reads and queues, and another process does the work.
+    With ``duties`` it becomes the engine. Otherwise it is a viewer: it reads and queues by itself, and what only the
+    engine can do goes through that process' door, by the same methods; they raise Unreachable when no engine answers.
     """
 
-    def __init__(self, root: Path, settings: Settings, *, role: str, duties: Duties | None) -> None:
+    def __init__(
+        self, root: Path, settings: Settings, *, role: str, duties: Duties | None, or_viewer: bool = False
+    ) -> None:
         """Open the workspace at ``root``, creating it if need be.
 
-        ``role`` is how this process is named to others ("the dashboard"). Raises WorkspaceUnusable when the folder
-        cannot be used, EngineHeld when there are ``duties`` and another process is the engine.
+        ``role`` is how this process is named to others ("the dashboard"). With ``or_viewer`` it is content to be a
+        viewer when another process is the engine; one with ``Duties.ALL`` then hears the engine's events on its own
+        bus and succeeds it when it ends. Raises WorkspaceUnusable when the folder cannot be used, EngineHeld when
+        there are ``duties``, another process is the engine and that will not do.
         """
         self.root = root
         self.config = settings
@@ -67,16 +76,31 @@ class Workspace:
         self.person = Actor(ActorKind.PERSON, settings.user.id, "dashboard" if duties is Duties.ALL else "cli")
         self.hardware = Hardware(profile, limits, LoadSampler(root))
         self.pool = WorkerPool(limits.worker_threads)
-        self._engine: Engine | None = None
+        self._watcher = TruthWatcher(self.agentfs, self._truth_changed)
+
+        def build() -> Engine:
+            needed = duties or Duties.SEARCH
+            return Engine(self.agentfs, self.bus, settings, limits, cache_folder(), role=role, duties=needed)
+
+        self._access = EngineAccess(self.agentfs.engine_lock, self.bus, build)
+        try:
+            self._enter(duties, or_viewer=or_viewer)
+        except BaseException:
+            self.close()
+            raise
+
+    def _enter(self, duties: Duties | None, *, or_viewer: bool) -> None:
+        lives_long = duties is Duties.ALL
         if duties is not None:
             try:
-                self._engine = Engine(
-                    self.agentfs, self.bus, settings, limits, cache_folder(), role=role, duties=duties
-                )
-                self._engine.start()
-            except BaseException:
-                self.close()
-                raise
+                self._access.become()
+            except EngineHeld:
+                if not or_viewer:
+                    raise
+        if not self.is_engine:
+            self._access.view(follow=lives_long)
+        if lives_long or self.is_engine:
+            self._watcher.start()
 
     @property
     def settings(self) -> SettingsStore:
@@ -86,17 +110,12 @@ class Workspace:
     @property
     def is_engine(self) -> bool:
         """Whether this process is the engine."""
-        return self._engine is not None
+        return self._access.engine is not None
 
     @property
-    def engine(self) -> Engine:
-        """The engine in this process; raises EngineHeld when it is another's."""
-        if self._engine is None:
-            raise EngineHeld(
-                f"This workspace is in use by {self.engine_holder() or 'another Bailiwick'}.",
-                "Close that one first, or name another workspace with --workspace.",
-            )
-        return self._engine
+    def engine_elsewhere(self) -> str:
+        """Which other process is the engine, in few words, as far as known; empty when it is this one."""
+        return self._access.elsewhere
 
     def engine_holder(self) -> EngineHolder | None:
         """Which process is the engine now, if one is."""
@@ -105,8 +124,8 @@ class Workspace:
     def close(self) -> None:
         """Stop everything, each part with a bound."""
         self.hardware.sampler.close()
-        if self._engine is not None:
-            self._engine.close()
+        self._watcher.stop()
+        self._access.close()
         self.pool.close()
         self.agentfs.close()
 
@@ -144,33 +163,41 @@ class Workspace:
     def document(self, identifier: str, *, counted: bool = True) -> StoredDocument:
         """A document by its id, path, or the id of a hit; ``counted`` as an access. Raises NotFound."""
         found = catalogue.find_document(self.agentfs, identifier)
-        if counted and self._engine is not None:
-            self._engine.record_access(found.item.id)
+        if counted:
+            self._count_access(found.item.id)
         return found
 
     def search(self, query: Query, *, wait_for_model: bool = False) -> Answer:
-        """Answer ``query``; raises EngineHeld when another process is the engine."""
-        return self.engine.search(query, wait_for_model=wait_for_model)
+        """Answer ``query``; with ``wait_for_model`` by meaning too, however long the model takes to load."""
+        return self._access.call(lambda engine: engine.search(query, wait_for_model=wait_for_model))
 
     def counts(self) -> IndexCounts:
         """What the index holds."""
-        return self.engine.counts()
+        return self._access.call(lambda engine: engine.counts())
+
+    def model_state(self) -> str:
+        """Why there are no vectors now; empty when the model is ready."""
+        return self._access.call(lambda engine: engine.model_state())
+
+    def rebuilt(self) -> str:
+        """Why the engine built the index anew when it opened it; empty when it did not."""
+        return self._access.call(lambda engine: engine.rebuilt())
 
     def cancel_work(self) -> None:
         """Give up reading and embedding; what is in stays in."""
-        self.engine.cancel_work()
+        self._access.call(lambda engine: engine.cancel_work())
 
     def resume_work(self) -> None:
         """Read and embed the rest after ``cancel_work``."""
-        self.engine.resume_work()
+        self._access.call(lambda engine: engine.resume_work())
 
     def wait_until_idle(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
         """Wait until everything asked for is read, indexed and embedded; false when ``should_stop`` said so first."""
-        return self._wait(self.engine.idle, should_stop)
+        return self._wait(lambda: self._access.call(lambda engine: engine.idle()), should_stop)
 
-    def wait_until_searchable(self) -> None:
-        """Wait until all that was read so far is in the index."""
-        self._wait(self.engine.searchable, lambda: False)
+    def wait_until_searchable(self, should_stop: Callable[[], bool] = lambda: False) -> bool:
+        """Wait until all that was read so far is in the index; false when ``should_stop`` said so first."""
+        return self._wait(lambda: self._access.call(lambda engine: engine.searchable()), should_stop)
 
     def measure_hardware(self) -> HardwareProfile:
         """The profile with the storage speed, measured once (a second or so) and remembered."""
@@ -202,8 +229,25 @@ class Workspace:
         return True
 
     def _tell_engine(self) -> None:
-        if self._engine is not None:
-            self._engine.sources_changed()
+        """Have a change of the sources taken up at once; an engine elsewhere notices the commit by itself."""
+        if (engine := self._access.engine) is not None:
+            engine.sources_changed()
+
+    def _truth_changed(self, change: TruthChange) -> None:
+        if change.items:
+            self.bus.publish(ItemsChanged(change.position))
+        if change.sources:
+            self.bus.publish(SourcesChanged())
+        if (engine := self._access.engine) is not None:
+            engine.truth_changed(change)
+
+    def _count_access(self, item_id: str) -> None:
+        try:
+            if self.is_engine or self.agentfs.engine_lock.is_taken():
+                self._access.call(lambda engine: engine.record_access(item_id))
+        except BailiwickError:
+            # That a document was opened is worth noting, but not worth failing to show it.
+            _log.debug("an access was not counted", exc_info=True)
 
 
 def _policy(settings: Settings, limits: ResourceLimits) -> AgentPolicy:

@@ -42,6 +42,7 @@ from tui.panes.base import Pane
 from tui.panes.host import PaneHost
 from tui.screens.too_small import TooSmallScreen, is_too_small
 from tui.widgets.cards import Card, CardColumn
+from tui.widgets.engine_note import EngineNote
 from tui.widgets.status import Announcer, KeyLine, WorkStrip, key_hints
 from tui.widgets.tabs import PaneTabs, Tab, place_label
 
@@ -91,7 +92,7 @@ class BailiwickApp(ThemedApp):
         self._opener = WorkspaceOpener(open_workspace)
         self._bridge: EventBridge | None = None
         self.tabs, self.host, self.cards = PaneTabs(), PaneHost(start), CardColumn()
-        self.work_strip, self.key_line = WorkStrip(), KeyLine()
+        self.work_strip, self.engine_note, self.key_line = WorkStrip(), EngineNote(), KeyLine()
 
     def compose(self) -> ComposeResult:
         """Tabs on top, the active pane and the cards in the middle, work and keys at the bottom."""
@@ -99,7 +100,9 @@ class BailiwickApp(ThemedApp):
         with Horizontal(id="middle"):
             yield self.host
             yield self.cards
-        yield self.work_strip
+        with Horizontal(id="bottom"):
+            yield self.work_strip
+            yield self.engine_note
         yield self.key_line
 
     # How it opens
@@ -130,6 +133,7 @@ class BailiwickApp(ThemedApp):
     def _workspace_opened(self, message: WorkspaceOpened) -> None:
         self.workspace = message.workspace
         self._bridge = EventBridge(message.workspace.bus, self.post_message)
+        self.engine_note.show(message.workspace.engine_elsewhere)
         self.host.set_workspace(message.workspace)
         self.remember_theme_in(message.workspace.settings)
         self._refresh_overview()
@@ -146,7 +150,7 @@ class BailiwickApp(ThemedApp):
     @on(CoreEvents)
     def _core_events(self, message: CoreEvents) -> None:
         self.work_strip.take(message.events)
-        for toast in self._announcer.take(message.events):
+        for toast in (*self._announcer.take(message.events), *self.engine_note.take(message.events)):
             self.notify(toast.text, title=toast.title, severity=toast.severity, markup=False, timeout=10)
         self.host.tell(message.events)
         self.refresh_bindings()
@@ -293,12 +297,3 @@ class BailiwickApp(ThemedApp):
     def close_workspace(self) -> bool:
         """Close the workspace once the screen is gone; answers whether that was done in the time it is given."""
         return self._opener.close(CLOSE_SECONDS)
-
-
-def run_dashboard(app: BailiwickApp) -> int:
-    """Run ``app`` until it ends, close its workspace with a bound, and answer the exit code."""
-    try:
-        app.run()
-    finally:
-        app.close_workspace()
-    return app.return_code or 0

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import Database
 from core.errors import BailiwickError
+from core.model import Source
 
 _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.2
@@ -45,3 +48,37 @@ class ChangeWatcher:
                     self._changed()
             except BailiwickError:
                 _log.warning("the workspace could not be asked for changes", exc_info=True)
+
+
+@dataclass(frozen=True, slots=True)
+class TruthChange:
+    """What a commit changed: items up to journal ``position``, or what was added as a source."""
+
+    position: int
+    items: bool
+    sources: bool
+
+
+class TruthWatcher:
+    """A ChangeWatcher that finds out what is different; ``changed`` is called in its thread after every commit."""
+
+    def __init__(self, agentfs: AgentFS, changed: Callable[[TruthChange], None]) -> None:
+        self._agentfs = agentfs
+        self._changed = changed
+        self._sources: frozenset[Source] = frozenset()
+        self._position = 0
+        self._watcher = ChangeWatcher(agentfs.database, self._look)
+
+    def start(self) -> None:
+        """Begin to watch; the first change tells all that is there."""
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """End the thread and wait for it, two seconds at most."""
+        self._watcher.stop()
+
+    def _look(self) -> None:
+        sources, position = frozenset(self._agentfs.sources.all()), self._agentfs.items.position()
+        change = TruthChange(position, position != self._position, sources != self._sources)
+        self._sources, self._position = sources, position
+        self._changed(change)

@@ -66,11 +66,11 @@ class WordsIndex:
                 for passage in passages:
                     writer.add_document(_document(passage))
                 writer.commit()
+                self._index.reload()
                 self._write_state(state)
             except (OSError, ValueError) as error:
                 self._writer = None
                 raise self._as_sentence(error) from None
-            self._index.reload()
 
     def clear(self) -> None:
         """Forget everything."""

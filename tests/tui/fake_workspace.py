@@ -136,6 +136,7 @@ class FakeWorkspace:
         self.asked: list[Query] = []
         self.calls: list[str] = []
         self.closed = False
+        self.engine_elsewhere = ""
         self.added: list[Source] = []
 
     def libraries(self) -> list[Library]:

@@ -115,14 +115,14 @@ def _answer(invocation: Invocation, workspace: Workspace, sources: list[Source],
     lines = []
     if not done:
         holder = workspace.engine_holder()
-        lines.append(f"Queued: {holder or 'the next engine'} reads it.")
+        lines.append(f"Queued: {holder.name if holder and holder.works else 'the next engine'} reads it.")
     elif not counted:
         lines.append("Nothing readable was found there.")
     for library in counted:
         name = " ".join(part for part in (library.language, library.library, library.version) if part)
         lines.append(f"{name}: {library.documents:,} documents, {library.passages:,} passages")
-    if done and workspace.engine.model_state:
-        lines.append(f"Found by words only for now: {workspace.engine.model_state}")
+    if done and (reason := workspace.model_state()):
+        lines.append(f"Found by words only for now: {reason}")
     invocation.answer(document, lines)
 
 

@@ -23,11 +23,14 @@ def need_terminal() -> None:
 
 
 def open_dashboard(root: Path, role: str, begin: Callable[[Workspace], None] | None = None) -> int:
-    """Run the dashboard on the workspace at ``root``; ``begin`` is called with the opened workspace."""
+    """Run the dashboard on the workspace at ``root`` and answer the exit code.
+
+    ``begin`` is called with the opened workspace, which is closed with a bound however the dashboard ends.
+    """
     need_terminal()
     os.umask(0o077)
     from core.config import load_settings
-    from tui.app import BailiwickApp, run_dashboard
+    from tui.app import BailiwickApp
 
     settings = load_settings(root)
 
@@ -36,11 +39,15 @@ def open_dashboard(root: Path, role: str, begin: Callable[[Workspace], None] | N
         from core.workspace import Workspace
         from tui.commands.options import start_logging
 
-        workspace = Workspace(root, settings, role=role, duties=Duties.ALL)
+        workspace = Workspace(root, settings, role=role, duties=Duties.ALL, or_viewer=True)
         start_logging(root)
         if begin is not None:
             begin(workspace)
         return workspace
 
     app = BailiwickApp(open_workspace, theme=settings.screen.theme, log_path=root / "logs" / "bailiwick.log")
-    return run_dashboard(app)
+    try:
+        app.run()
+    finally:
+        app.close_workspace()
+    return app.return_code or 0

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from core.config import load_settings
 from core.engine import Duties
-from core.errors import EngineHeld, NotFound
+from core.errors import NotFound
 from core.workspace import Workspace
 from tui.commands.options import Invocation, start_logging
 
@@ -24,20 +24,14 @@ def opened(
 ) -> Iterator[Workspace]:
     """The workspace of this call; with ``duties`` this process is its engine.
 
-    Where another process is: raises EngineHeld, or with ``or_viewer`` opens it as a viewer. ``must_exist`` refuses to
-    make a workspace only to look into it.
+    Where another process is: raises EngineHeld, or with ``or_viewer`` leaves it to that one and is a viewer.
+    ``must_exist`` refuses to make a workspace only to look into it.
     """
     os.umask(0o077)
     root = invocation.workspace_folder()
     if must_exist and not (root / "agentfs.db").exists():
         raise NotFound(f"There is no workspace at {root} yet.", "`bailiwick add PATH` or `bailiwick` makes one.")
-    settings = load_settings(root)
-    try:
-        workspace = Workspace(root, settings, role=role, duties=duties)
-    except EngineHeld:
-        if not or_viewer:
-            raise
-        workspace = Workspace(root, settings, role=role, duties=None)
+    workspace = Workspace(root, load_settings(root), role=role, duties=duties, or_viewer=or_viewer)
     try:
         start_logging(root)
         yield workspace

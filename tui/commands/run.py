@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hardware": ("tui.commands.hardware:hardware", "The machine: profile, limits, live load."),
     "info": ("tui.commands.info:info", "Every folder in use and where each setting came from."),
     "doctor": ("tui.commands.doctor:doctor", "Check the workspace and say how to mend what is damaged."),
+    "serve": ("tui.commands.serve:serve", "Be the engine without a screen, until ended."),
     "demo": ("tui.commands.demo:demo", "Open the dashboard on a throwaway workspace with real documentation."),
 }
 

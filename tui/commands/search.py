@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 
 import click
 
 from core.engine import Duties
+from core.errors import EngineGone
 from core.model import Answer, Filters, Hit, SearchMode
 from core.search.query import Query, parse_where
 from tui.commands.opening import opened
 from tui.commands.options import Invocation, common_options, pass_invocation
+
+ATTEMPTS = 5
+CATCH_UP_SECONDS = 2.0
 
 
 @click.command()
@@ -36,18 +43,35 @@ def search(
     explain: bool,
 ) -> None:
     """Search the documents by meaning and by words."""
-    with opened(invocation, "bailiwick search", Duties.SEARCH, must_exist=True) as workspace:
-        asked = Query(
-            text=query,
-            filters=Filters(language, library, version, parse_where(where)),
-            mode=SearchMode(mode or workspace.config.search.mode),
-            limit=limit if limit is not None else workspace.config.search.limit,
-        )
-        workspace.wait_until_searchable()
-        answer = workspace.search(asked, wait_for_model=True)
+    filters = Filters(language, library, version, parse_where(where))
+
+    def ask() -> Answer:
+        with opened(invocation, "bailiwick search", Duties.SEARCH, or_viewer=True, must_exist=True) as workspace:
+            asked = Query(
+                text=query,
+                filters=filters,
+                mode=SearchMode(mode or workspace.config.search.mode),
+                limit=limit if limit is not None else workspace.config.search.limit,
+            )
+            # Another's index may be at work for hours, but what was read a moment ago is in it within this time.
+            deadline = math.inf if workspace.is_engine else time.monotonic() + CATCH_UP_SECONDS
+            workspace.wait_until_searchable(lambda: time.monotonic() > deadline)
+            return workspace.search(asked, wait_for_model=True)
+
+    answer = _persistently(ask)
     for note in answer.notes:
         invocation.say(note)
     invocation.answer(_document(answer, explain=explain), _lines(answer, explain=explain))
+
+
+def _persistently(ask: Callable[[], Answer]) -> Answer:
+    """Ask anew where the engine was another command, which ended just now."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return ask()
+        except EngineGone:
+            continue
+    return ask()
 
 
 def _document(answer: Answer, *, explain: bool) -> dict[str, object]:

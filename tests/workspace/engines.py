@@ -1,0 +1,104 @@
+"""Engines and viewers in this process and in others, and waiting for what must come."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from core.config import Settings, load_settings, with_flag
+from core.engine import Duties
+from core.workspace import Workspace
+
+PATIENCE_SECONDS = 60.0
+PRELOADED = ("core.workspace", "core.services", "core.serving.door", "core.serving.relay", "watchfiles", "engines")
+
+
+def without_model(root: Path) -> Settings:
+    """Settings under which no model is found, so that words answer and an engine is quickly at rest."""
+    settings = with_flag(load_settings(root), "model.allow_download", False)
+    return with_flag(settings, "model.path", str(root / "no-model"))
+
+
+def open_engine(root: Path, role: str = "the test", duties: Duties | None = Duties.ALL) -> Workspace:
+    """The engine, or a viewer while there is another."""
+    return Workspace(root, without_model(root), role=role, duties=duties, or_viewer=True)
+
+
+@contextmanager
+def opened(root: Path, role: str = "the test", duties: Duties | None = Duties.ALL) -> Iterator[Workspace]:
+    """``open_engine``, closed at the end."""
+    workspace = open_engine(root, role, duties)
+    try:
+        yield workspace
+    finally:
+        workspace.close()
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait until ``condition`` holds; fails after a while, naming ``what``."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        threading.Event().wait(0.02)
+
+
+def idle(workspace: Workspace) -> None:
+    """Wait until the engine has done everything."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    assert workspace.wait_until_idle(lambda: time.monotonic() > deadline)
+
+
+class EngineProcess:
+    """A process that is the engine, or waits to succeed it; ``roles`` tells when it became which."""
+
+    def __init__(self, process: BaseProcess, roles: Connection) -> None:
+        self._process = process
+        self._roles = roles
+
+    def reports(self, role: str) -> bool:
+        """Whether the process says within the patience of a test that it is ``role`` ("engine" or "viewer")."""
+        return self._roles.poll(PATIENCE_SECONDS) and self._roles.recv() == role
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the process is gone."""
+        self._process.kill()
+        self._process.join()
+        self._roles.close()
+
+
+class Nursery:
+    """Starts processes by forking one that has imported everything already."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(PRELOADED))
+
+    def start(self, root: Path, role: str, folder: Path | None = None) -> EngineProcess:
+        """A process that opens the workspace at ``root`` and, once it is the engine, adds ``folder``."""
+        ours, theirs = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_run, args=(root, role, folder, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        return EngineProcess(process, ours)
+
+
+def _run(root: Path, role: str, folder: Path | None, roles: Connection) -> None:
+    workspace = open_engine(root, role)
+    if not workspace.is_engine:
+        roles.send("viewer")
+        until(lambda: workspace.is_engine, "the engine's end")
+    if folder is not None:
+        workspace.add_path(str(folder))
+    roles.send("engine")
+    threading.Event().wait()

@@ -1,0 +1,38 @@
+"""``bailiwick serve``: the engine without a screen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from core.engine import Duties
+from tui.commands.opening import opened
+from tui.commands.options import Invocation, common_options, pass_invocation
+
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@click.command()
+@common_options
+@pass_invocation
+def serve(invocation: Invocation) -> None:
+    """Read, watch, embed and answer for every other process of this workspace, until SIGTERM or Ctrl+C.
+
+    With --json, one document on stdout says when it is ready. While another process is the engine: exit code 3.
+    """
+    ended, end = os.pipe()
+
+    def finish(_: int, __: FrameType | None) -> None:
+        os.write(end, b".")
+
+    for number in _ENDING:
+        signal.signal(number, finish)
+    with opened(invocation, "bailiwick serve", Duties.ALL) as workspace:
+        Invocation.say(f"Serving {workspace.root} as process {os.getpid()}; Ctrl+C ends it.")
+        invocation.answer({"process": os.getpid(), "workspace": str(workspace.root)}, [])
+        sys.stdout.flush()
+        os.read(ended, 1)
