@@ -12,7 +12,6 @@ from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.changes import TruthChange, TruthWatcher
 from core.agentfs.engine_lock import EngineHolder
-from core.agentfs.policy import AgentPolicy
 from core.agentfs.settings import SettingsStore
 from core.config import Settings, cache_folder
 from core.engine import Duties, Engine
@@ -27,6 +26,7 @@ from core.library import catalogue
 from core.library.catalogue import StoredDocument
 from core.library.sources import Origin, add_package, add_path, find_sources, remove_source
 from core.model import Answer, HardwareProfile, IndexCounts, Library, Problem, ResourceLimits, Source
+from core.opening import agent_policy
 from core.search.query import Query
 
 _log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Workspace:
         self.bus = EventBus()
         profile = detect_hardware_capabilities()
         limits = calculate_optimal_limits(profile)
-        self.agentfs = AgentFS(root, _policy(settings, limits))
+        self.agentfs = AgentFS(root, agent_policy(settings, limits))
         self.person = Actor(ActorKind.PERSON, settings.user.id, "dashboard" if duties is Duties.ALL else "cli")
         self.hardware = Hardware(profile, limits, LoadSampler(root))
         self.pool = WorkerPool(limits.worker_threads)
@@ -248,13 +248,3 @@ class Workspace:
         except BailiwickError:
             # That a document was opened is worth noting, but not worth failing to show it.
             _log.debug("an access was not counted", exc_info=True)
-
-
-def _policy(settings: Settings, limits: ResourceLimits) -> AgentPolicy:
-    chosen = settings.agents
-    return AgentPolicy(
-        max_agents=chosen.max_concurrent or limits.max_concurrent_agents,
-        idle_seconds=chosen.idle_seconds,
-        value_bytes=chosen.value_kb * 1024,
-        state_bytes=chosen.state_mb * 1024 * 1024,
-    )
