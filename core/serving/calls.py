@@ -67,7 +67,7 @@ class CallShape:
         if not isinstance(arguments, dict):
             raise WireError("the arguments must be an object")
         if unknown := arguments.keys() - self.takes.keys():
-            raise WireError(f"{self.name} takes no {min(unknown)[:40]}")
+            raise WireError(f"{self.name} takes no {min(unknown)[:40]!r}")
         for name, parameter in self.signature.parameters.items():
             if parameter.default is parameter.empty and name not in arguments:
                 raise WireError(f"{self.name} lacks {name}")

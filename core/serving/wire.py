@@ -65,7 +65,7 @@ def decode(hint: Any, value: Any, where: str = "the value") -> Any:
         if not isinstance(value, dict):
             raise WireError(f"{where} must be an object")
         inner = (get_args(hint) or (str, Any))[1]
-        return {key: decode(inner, each, f"{where}.{key}") for key, each in value.items()}
+        return {key: decode(inner, each, f"{where}[{key[:40]!r}]") for key, each in value.items()}
     if isinstance(hint, type):
         return _decode_plain(hint, value, where)
     raise TypeError(f"{hint} does not travel through the door")
@@ -105,7 +105,7 @@ def _decode_dataclass(kind: type, value: Any, where: str) -> Any:
         kind = member
     hints, needed = _fields_of(kind)
     if unknown := given.keys() - hints.keys():
-        raise WireError(f"{where} has no {min(unknown)[:40]}")
+        raise WireError(f"{where} has no {min(unknown)[:40]!r}")
     if missing := needed - given.keys():
         raise WireError(f"{where} lacks {min(missing)}")
     decoded = {name: decode(hints[name], each, f"{where}.{name}") for name, each in given.items()}

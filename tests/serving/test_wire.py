@@ -111,11 +111,11 @@ def test_junk_is_refused_or_understood_but_breaks_nothing(junk: object) -> None:
         (datetime, "yesterday", "ISO 8601"),
         (SearchMode, "magic", "hybrid, vector, text"),
         (IndexCounts, {"documents": 1, "passages": 2}, "lacks pending"),
-        (IndexCounts, {"documents": 1, "passages": 2, "pending": 3, "more": 4}, "has no more"),
+        (IndexCounts, {"documents": 1, "passages": 2, "pending": 3, "more": 4}, "has no 'more'"),
         (IndexCounts, [], "object"),
         (Event, {"is": "ItemsChanged", "position": 1}, "no known kind"),
         (Event, {}, "no known kind"),
-        (dict[str, int], {"a": "b"}, "value.a"),
+        (dict[str, int], {"a": "b"}, r"value\['a'\]"),
     ],
 )
 def test_what_does_not_fit_is_named(hint: object, value: object, sentence: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -208,33 +206,6 @@ def test_a_deleted_index_is_rebuilt_by_the_next_search(command: Command, documen
     assert hits[0]["title"] == "Kettle"
 
 
-def test_another_engine_is_named_and_work_is_queued_for_it(command: Command, documents: Path, tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from core.agentfs.agentfs import AgentFS;"
-        "a = AgentFS(Path(sys.argv[1])); a.engine_lock.acquire('the dashboard'); print('held', flush=True);"
-        "sys.stdin.read()"
-    )
-    command("hardware", "limits")
-    holder = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "workspace")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert holder.stdout is not None
-    assert holder.stdin is not None
-    holder.stdout.readline()
-    code, _, err = command("search", "kettle")
-    assert code == 3
-    assert f"the dashboard (process {holder.pid}" in err
-    code, out, _ = command("add", str(documents), "--json")
-    assert (code, json.loads(out)["queued"]) == (0, True)
-    holder.stdin.close()
-    holder.wait()
-    code, out, _ = command("add", str(documents), "--json")
-    assert json.loads(out)["libraries"][0]["documents"] == 2
-
-
 def test_without_a_terminal_the_dashboard_says_so(tmp_path: Path) -> None:
     for arguments in ([], ["demo"]):
         result = subprocess.run(
@@ -248,43 +219,3 @@ def test_without_a_terminal_the_dashboard_says_so(tmp_path: Path) -> None:
         assert result.returncode == 2
         assert "needs a terminal" in result.stderr
         assert result.stdout == ""
-
-
-def test_a_second_dashboard_ends_with_one_sentence(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from core.agentfs.agentfs import AgentFS;"
-        "a = AgentFS(Path(sys.argv[1])); a.engine_lock.acquire('the dashboard'); print('held', flush=True);"
-        "sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None
-    assert holder.stdin is not None
-    holder.stdout.readline()
-    code, screen = run_in_terminal([sys.executable, "-m", "tui", "--workspace", str(tmp_path)])
-    holder.stdin.close()
-    holder.wait()
-    assert code == 3
-    assert f"in use by the dashboard (process {holder.pid}" in screen
-    assert "Traceback" not in screen
-
-
-def run_in_terminal(arguments: list[str]) -> tuple[int, str]:
-    """Run a program in a pseudo-terminal until it ends; the answer is its exit code and what it printed, unwrapped."""
-    process, descriptor = pty.fork()
-    if process == 0:
-        os.environ.update(COLUMNS="200", LINES="40", TERM="xterm-256color")
-        os.execv(arguments[0], arguments)
-    printed = b""
-    while True:
-        try:
-            chunk = os.read(descriptor, 4096)
-        except OSError:
-            break
-        if not chunk:
-            break
-        printed += chunk
-    _, status = os.waitpid(process, 0)
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed.decode(errors="replace"))
-    return os.waitstatus_to_exitcode(status), " ".join(text.split())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -55,15 +55,11 @@ def idle(workspace: Workspace) -> None:
 
 
 class EngineProcess:
-    """A process that is the engine, or waits to succeed it; ``roles`` tells when it became which."""
+    """A process that is the engine, or waits to succeed it."""
 
-    def __init__(self, process: BaseProcess, roles: Connection) -> None:
+    def __init__(self, process: BaseProcess, engine: Connection) -> None:
+        self.engine = engine
         self._process = process
-        self._roles = roles
-
-    def reports(self, role: str) -> bool:
-        """Whether the process says within the patience of a test that it is ``role`` ("engine" or "viewer")."""
-        return self._roles.poll(PATIENCE_SECONDS) and self._roles.recv() == role
 
     @property
     def pid(self) -> int:
@@ -74,7 +70,16 @@ class EngineProcess:
         """SIGKILL, and wait until the process is gone."""
         self._process.kill()
         self._process.join()
-        self._roles.close()
+        self.engine.close()
+
+
+def successor(processes: Sequence[EngineProcess]) -> EngineProcess:
+    """Wait until one of these is the engine."""
+    ready = wait([each.engine for each in processes], PATIENCE_SECONDS)
+    assert len(ready) == 1, f"{len(ready)} engines"
+    winner = next(each for each in processes if each.engine is ready[0])
+    assert winner.engine.recv() == "engine"
+    return winner
 
 
 class Nursery:
@@ -93,12 +98,11 @@ class Nursery:
         return EngineProcess(process, ours)
 
 
-def _run(root: Path, role: str, folder: Path | None, roles: Connection) -> None:
+def _run(root: Path, role: str, folder: Path | None, engine: Connection) -> None:
     workspace = open_engine(root, role)
-    if not workspace.is_engine:
-        roles.send("viewer")
-        until(lambda: workspace.is_engine, "the engine's end")
+    while not workspace.is_engine:
+        threading.Event().wait(0.01)
     if folder is not None:
         workspace.add_path(str(folder))
-    roles.send("engine")
+    engine.send("engine")
     threading.Event().wait()

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from engines import Nursery, idle, open_engine, opened, until
+from engines import Nursery, idle, open_engine, opened, successor, until
 
 from core.engine import Duties
 from core.errors import EngineGone, EngineHeld, InvalidInput, ModelUnavailable, Unreachable
@@ -120,7 +120,7 @@ def test_opened_documents_are_counted_from_everywhere(tmp_path: Path, folder: Pa
 def test_one_of_two_viewers_succeeds_a_killed_engine(tmp_path: Path, folder: Path, nursery: Nursery) -> None:
     heard: dict[str, list[Event]] = {"one": [], "two": []}
     process = nursery.start(tmp_path / "w", "the killed", folder)
-    assert process.reports("engine")
+    assert successor([process]) is process
     with opened(tmp_path / "w", "one") as one, opened(tmp_path / "w", "two") as two:
         viewers = {"one": one, "two": two}
         for name, viewer in viewers.items():
@@ -144,12 +144,12 @@ def test_one_of_two_viewers_succeeds_a_killed_engine(tmp_path: Path, folder: Pat
 
 def test_calls_in_the_gap_wait_for_the_successor(tmp_path: Path, folder: Path, nursery: Nursery) -> None:
     process = nursery.start(tmp_path / "w", "the killed", folder)
-    assert process.reports("engine")
-    with opened(tmp_path / "w") as successor, opened(tmp_path / "w", duties=None) as viewer:
+    assert successor([process]) is process
+    with opened(tmp_path / "w") as heir, opened(tmp_path / "w", duties=None) as viewer:
         idle(viewer)
         process.kill()
         assert found(viewer, "unique11") == ["Number 11"]
-        assert successor.is_engine
+        assert heir.is_engine
 
 
 def test_work_shown_as_running_ends_with_its_engine(tmp_path: Path, nursery: Nursery) -> None:
