@@ -25,6 +25,7 @@ from core.agent_model import (
 )
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.json_text import checked_json
 from core.agentfs.policy import AgentPolicy
 from core.errors import InvalidInput, NotAdmitted, NotFound
 from core.ids import new_id, sha256_hex, stable_id
@@ -32,12 +33,13 @@ from core.model import JSONObject
 
 _NAME = re.compile(r"\w[\w .+-]{0,63}")
 _TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_RESERVED = ("everyone", "all", "bailiwick")
+_RESERVED = ("everyone", "all", "bailiwick", PERSON_TYPE)
 _OVERVIEW = """
 SELECT a.*,
     (SELECT count(*) FROM message_receipts r WHERE r.agent_id = a.id AND r.read_at IS NULL) AS unread,
     (SELECT count(*) FROM leases l WHERE l.agent_id = a.id AND l.ended_at IS NULL AND l.expires_at > :now) AS leases,
-    (SELECT count(*) FROM agent_states s WHERE s.agent_id = a.id AND s.state_value IS NOT NULL) AS states,
+    (SELECT count(*) FROM agent_states s WHERE s.agent_id = a.id AND s.state_value IS NOT NULL
+        AND (s.expires_at IS NULL OR s.expires_at > :now)) AS states,
     (SELECT id FROM sessions e WHERE e.agent_id = a.id AND e.ended_at IS NULL ORDER BY started_at DESC LIMIT 1)
         AS session_id
 FROM agents a WHERE a.type <> :person AND (:retired OR a.admission <> 'retired')
@@ -112,7 +114,7 @@ class AgentRegistry:
                     " current_tool = '', door = ?, client = CASE WHEN ? = '' THEN client ELSE ? END WHERE id = ?",
                     (type, held, moment, by.door, client, client, agent_id),
                 )
-                if not self.key_path(agent_id).exists():
+                if not self._holds_key(agent_id, row["key_sha256"]):
                     key = self._write_key(agent_id)
                     connection.execute(
                         "UPDATE agents SET key_sha256 = ? WHERE id = ?", (sha256_hex(key.encode()), agent_id)
@@ -194,7 +196,7 @@ class AgentRegistry:
         try:
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 raise InvalidInput(f"Others may read the key file {path}.", f"chmod 600 {path}")
-            return path.read_text(encoding="ascii").strip()
+            return path.read_text(encoding="utf-8", errors="replace").strip()
         except FileNotFoundError:
             return ""
 
@@ -205,7 +207,7 @@ class AgentRegistry:
     ) -> Agent:
         """A sign of life: notes what the agent is doing and renews its leases; a retired agent is refused."""
         with self._database.transaction() as connection:
-            row = _living(connection, agent)
+            row = _living_agent(connection, agent)
             agent_id, moment = str(row["id"]), now()
             told = status or (AgentStatus.BUSY if tool else AgentStatus.ACTIVE)
             connection.execute(
@@ -258,16 +260,17 @@ class AgentRegistry:
         )
 
     def rested(self, connection: sqlite3.Connection, agent_id: str, status: AgentStatus, note: str) -> None:
-        """The agent's tool has ended, within the caller's transaction."""
+        """The agent's tool has ended, within the caller's transaction; one retired meanwhile stays as it is."""
         connection.execute(
-            "UPDATE agents SET last_activity = ?, status = ?, current_tool = '', note = ? WHERE id = ?",
+            "UPDATE agents SET last_activity = ?, status = ?, current_tool = '', note = ?"
+            " WHERE id = ? AND admission <> 'retired'",
             (to_text(now()), status, note, agent_id),
         )
 
     def retire(self, agent: str, *, by: Actor, reason: str = "") -> Agent:
         """End an agent for good: its leases and sessions end, its history stays, its name is free again."""
         with self._database.transaction() as connection:
-            row = _living(connection, agent)
+            row = _living_agent(connection, agent)
             agent_id, moment = str(row["id"]), to_text(now())
             connection.execute(
                 "UPDATE agents SET admission = 'retired', status = 'inactive', current_tool = '', retired_at = ?,"
@@ -366,6 +369,12 @@ class AgentRegistry:
             retired_at=_moment(row["retired_at"]),
         )
 
+    def _holds_key(self, agent_id: str, key_sha256: str) -> bool:
+        try:
+            return sha256_hex(self.key_path(agent_id).read_bytes().strip()) == key_sha256
+        except FileNotFoundError:
+            return False
+
     def _write_key(self, agent_id: str) -> str:
         key = secrets.token_urlsafe(32)
         with translated(self._database.path):
@@ -385,6 +394,13 @@ def _living(connection: sqlite3.Connection, agent: str) -> sqlite3.Row:
         raise InvalidInput(
             f"{row['name']} was retired{_because(row['note'])}.", "`bailiwick agents list` shows who is here."
         )
+    return row
+
+
+def _living_agent(connection: sqlite3.Connection, agent: str) -> sqlite3.Row:
+    row = _living(connection, agent)
+    if row["type"] == PERSON_TYPE:
+        raise InvalidInput(f"{row['name']} is the person here, not an agent.", "`bailiwick agents list` shows them.")
     return row
 
 
@@ -427,12 +443,10 @@ def _check(name: str, kind: str, capabilities: JSONObject | None) -> None:
             f"{kind!r} cannot be an agent's type.", "Use a word in lower case: research, poc, validation …"
         )
     if capabilities is not None:
-        try:
-            text = to_json(dict(capabilities))
-        except (ValueError, TypeError):
-            raise InvalidInput("The capabilities are not a JSON object.") from None
-        if len(text) > 64 * 1024:
+        text = checked_json(dict(capabilities), "What the capabilities hold")
+        if len(text.encode()) > 64 * 1024:
             raise InvalidInput("The capabilities are larger than 64 KiB.")
-        for name in ("tools", "responsibilities"):
-            if name in capabilities and not isinstance(capabilities[name], list | dict):
-                raise InvalidInput(f"The capabilities' {name} must be a list.")
+        if not isinstance(capabilities.get("tools", []), list | dict):
+            raise InvalidInput("The capabilities' tools must be a list or an object.")
+        if not isinstance(capabilities.get("responsibilities", []), list):
+            raise InvalidInput("The capabilities' responsibilities must be a list.")

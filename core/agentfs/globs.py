@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 ANY_DEPTH = "**"
+ANY_LETTERS = "*"
 
 
 def normalised(pattern: str) -> str:
@@ -25,45 +27,50 @@ def overlap(one: str, other: str) -> bool:
     first, second = normalised(one), normalised(other)
     if first.startswith("/") != second.startswith("/"):
         return False
-    return _parts_overlap(tuple(first.strip("/").split("/")), tuple(second.strip("/").split("/")))
+    return _meet(first.strip("/").split("/"), second.strip("/").split("/"), ANY_DEPTH, _part_overlap)
+
+
+def _meet(one: Sequence[str], other: Sequence[str], many: str, same: Callable[[str, str], bool]) -> bool:
+    """Whether two sequences can stand for one: ``many`` stands for any number of elements, ``same`` compares others.
+
+    ``row[j]`` says it of the elements of ``one`` seen so far and the first ``j`` of ``other``; nothing recurses.
+    """
+    row = [True]
+    for theirs in other:
+        row.append(row[-1] and theirs == many)
+    for ours in one:
+        above, row = row, [row[0] and ours == many]
+        for j, theirs in enumerate(other):
+            if many in (ours, theirs):
+                row.append(above[j + 1] or row[j])
+            else:
+                row.append(above[j] and same(ours, theirs))
+    return row[-1]
 
 
 @lru_cache(maxsize=4096)
-def _parts_overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    if not one and not other:
-        return True
-    if one and one[0] == ANY_DEPTH:
-        return _parts_overlap(one[1:], other) or (bool(other) and _parts_overlap(one, other[1:]))
-    if other and other[0] == ANY_DEPTH:
-        return _parts_overlap(other, one)
-    if not one or not other:
-        return False
-    return _part_overlap(_tokens(one[0]), _tokens(other[0])) and _parts_overlap(one[1:], other[1:])
+def _part_overlap(one: str, other: str) -> bool:
+    return _meet(
+        _tokens(one), _tokens(other), ANY_LETTERS, lambda ours, theirs: ours == theirs or "?" in (ours, theirs)
+    )
 
 
-@lru_cache(maxsize=4096)
-def _part_overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    if not one and not other:
-        return True
-    if one and one[0] == "*":
-        return _part_overlap(one[1:], other) or (bool(other) and _part_overlap(one, other[1:]))
-    if other and other[0] == "*":
-        return _part_overlap(other, one)
-    if not one or not other:
-        return False
-    return (one[0] == other[0] or "?" in (one[0], other[0])) and _part_overlap(one[1:], other[1:])
-
-
-def _tokens(part: str) -> tuple[str, ...]:
+def _tokens(part: str) -> list[str]:
     tokens: list[str] = []
     index = 0
     while index < len(part):
-        end = part.find("]", index + 2) if part[index] == "[" else -1
-        if end > 0:
+        end = _class_end(part, index)
+        if end:
             tokens.append("?")
-            index = end + 1
-        else:
-            if not (part[index] == "*" and tokens and tokens[-1] == "*"):
-                tokens.append(part[index])
-            index += 1
-    return tuple(tokens)
+        elif not (part[index] == ANY_LETTERS and tokens and tokens[-1] == ANY_LETTERS):
+            tokens.append(part[index])
+        index = end or index + 1
+    return tokens
+
+
+def _class_end(part: str, start: int) -> int:
+    """Where a ``[…]`` that begins at ``start`` ends, 0 when none does; a ``]`` that comes first belongs to it."""
+    if part[start] != "[":
+        return 0
+    first = start + (2 if part.startswith("[!", start) else 1)
+    return part.find("]", first + 1) + 1

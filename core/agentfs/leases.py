@@ -159,18 +159,19 @@ class LeaseStore:
 
 
 def _checked(resource: str, seconds: int) -> str:
-    if not resource.strip() or len(resource) > 1024 or not resource.isprintable() or resource == RESOURCE_PREFIX:
+    wanted = resource if resource.startswith(RESOURCE_PREFIX) else normalised(resource)
+    if not wanted.removeprefix(RESOURCE_PREFIX).strip() or len(resource) > 1024 or not resource.isprintable():
         raise InvalidInput(
             f"{resource[:40]!r} cannot be leased.", "Name a path, a glob such as src/**, or resource:NAME."
         )
-    parts = resource.split("/")
+    parts = wanted.split("/")
     if len(parts) > MOST_PARTS or any(len(part) > LONGEST_PART for part in parts):
         raise InvalidInput(f"A leased path has at most {MOST_PARTS} parts of {LONGEST_PART} characters.")
     if ".." in parts:
         raise InvalidInput("A leased path must not contain `..`.", "Name the path itself.")
     if not 1 <= seconds <= LONGEST_SECONDS:
         raise InvalidInput(f"A lease lasts 1 to {LONGEST_SECONDS:,} seconds.", "Heartbeats renew it.")
-    return resource if resource.startswith(RESOURCE_PREFIX) else normalised(resource)
+    return wanted
 
 
 def _clash(wanted: str, mode: LeaseMode, row: sqlite3.Row) -> bool:

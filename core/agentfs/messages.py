@@ -22,6 +22,7 @@ from core.agent_model import (
 from core.agentfs.agents import AgentRegistry
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.agentfs.items import ItemStore, ItemWrite
+from core.agentfs.json_text import checked_json
 from core.errors import InvalidInput, NotFound, QuotaExceeded
 from core.ids import new_id
 from core.model import JSONValue, Kind
@@ -56,7 +57,7 @@ WHERE (:agent = '' OR from_agent = :agent
        OR EXISTS (SELECT 1 FROM message_receipts r WHERE r.agent_id = :agent AND r.sequence = m.sequence))
 AND (:type = '' OR message_type = :type)
 AND (:thread = '' OR thread_id = :thread)
-AND (:text = '' OR instr(lower(message_content), lower(:text)) > 0)
+AND (:text = '' OR instr(folded(message_content), :text) > 0)
 ORDER BY sequence
 """
 
@@ -175,6 +176,8 @@ class MessageStore:
 
         ``person`` names the person. Raises NotFound for a message that was not sent to that recipient.
         """
+        if status not in _STEPS:
+            raise InvalidInput("A message is marked delivered, read or acknowledged.")
         with self._database.transaction() as connection:
             agent_id = self._recipient(connection, agent, by)
             sequences = []
@@ -237,10 +240,13 @@ class MessageStore:
             "agent": filters.agent_id,
             "type": filters.type,
             "thread": filters.thread_id,
-            "text": filters.text,
+            # The content is JSON, so what is looked for is written as JSON writes it, without the quotes around it.
+            "text": to_json(filters.text)[1:-1].casefold(),
         }
         with translated(self._database.path):
-            return array("q", (row[0] for row in self._database.connection().execute(_MATCHING, parameters)))
+            connection = self._database.connection()
+            connection.create_function("folded", 1, str.casefold, deterministic=True)
+            return array("q", (row[0] for row in connection.execute(_MATCHING, parameters)))
 
     def types(self) -> list[str]:
         """The message types in use."""
@@ -309,6 +315,8 @@ class MessageStore:
             recipient = self._agents.id_of(connection, to)
             return recipient, None, [recipient]
         wanted = to.removeprefix(TYPE_PREFIX) if to != EVERYONE else ""
+        if not wanted and to != EVERYONE:
+            raise InvalidInput("No type is named after `type:`.", "Name one, or send to everyone.")
         rows = connection.execute(
             "SELECT id FROM agents WHERE admission <> 'retired' AND type <> ? AND id IS NOT ? AND (? = '' OR type = ?)",
             (PERSON_TYPE, sender_id, wanted, wanted),
@@ -334,13 +342,8 @@ class MessageStore:
 def _checked_content(content: JSONValue, kind: str) -> str:
     if not kind or len(kind) > 64 or not kind.isprintable():
         raise InvalidInput(f"{kind[:40]!r} cannot be a message's type.", "Use a short word such as note or finding.")
-    try:
-        text = to_json(content)
-        size = len(text.encode())
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidInput(
-            "The message is not JSON: only null, true, false, finite numbers, text, lists, objects."
-        ) from None
+    text = checked_json(content, "The message")
+    size = len(text.encode())
     if size > LARGEST_MESSAGE:
         raise QuotaExceeded(
             f"The message is {size:,} bytes; at most {LARGEST_MESSAGE:,} are sent.",

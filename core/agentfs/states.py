@@ -12,6 +12,7 @@ from core.agentfs.agents import AgentRegistry
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.agentfs.items import ItemStore, ItemWrite
+from core.agentfs.json_text import checked_json
 from core.agentfs.kinds import is_critical, kind_of
 from core.errors import InvalidInput, NotFound, QuotaExceeded, StateConflict
 from core.ids import sha256_hex
@@ -89,7 +90,7 @@ class StateStore:
         _check_key(key)
         if expires_in is not None and not 0 < expires_in <= 10 * 366 * 86400:
             raise InvalidInput("An expiry must be more than 0 seconds and at most ten years away.")
-        text = _canonical(value)
+        text = checked_json(value, "The value")
         expires_at = now() + timedelta(seconds=expires_in) if expires_in is not None else None
         with self._database.transaction() as connection:
             agent_id = self._writer(connection, agent, by)
@@ -272,7 +273,7 @@ class StateStore:
     def _charge(self, connection: sqlite3.Connection, change: _Change, grown: int, size: int) -> sqlite3.Row:
         """Count the bytes against the agent's quota; a write that takes nothing more is never refused."""
         policy = self._agents.policy
-        if size > policy.value_bytes:
+        if size > policy.value_bytes and grown > 0:
             raise QuotaExceeded(
                 f"The value of {change.key} is {size:,} bytes; at most {policy.value_bytes:,} are kept in one state.",
                 "Keep large results in a file and its path in the state.",
@@ -332,17 +333,6 @@ def _lost(key: str, expect: int, current: int, row: sqlite3.Row | None) -> State
         "Read it, take the change in, and write again with the current version.",
         {"value": value, "version": current},
     )
-
-
-def _canonical(value: JSONValue) -> str:
-    try:
-        text = to_json(value)
-        text.encode()
-    except (ValueError, TypeError, RecursionError):
-        raise InvalidInput(
-            "The value is not JSON: only null, true, false, finite numbers, text, lists, objects."
-        ) from None
-    return text
 
 
 def _check_key(key: str) -> None:
