@@ -158,7 +158,7 @@ class EngineAccess:
     def _unreachable(self, taken: bool) -> Unreachable:
         holder = self._engine_lock.holder()
         if not taken or holder is None:
-            return EngineGone("No engine runs on this workspace now.", "`bailiwick` or `bailiwick serve` is one.")
+            return EngineGone("No engine runs on this workspace now.", "Open the dashboard, or run `bailiwick serve`.")
         return Unreachable(f"The engine, {holder}, does not answer.", f"Try again, or end process {holder.process}.")
 
     # The thread of a long-lived process that is not the engine

@@ -30,7 +30,9 @@ def serve(invocation: Invocation) -> None:
         os.write(end, b".")
 
     for number in _ENDING:
-        signal.signal(number, finish)
+        # Whoever started this may have had it ignore a signal, as nohup does; that stays so.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, finish)
     with opened(invocation, "bailiwick serve", Duties.ALL) as workspace:
         Invocation.say(f"Serving {workspace.root} as process {os.getpid()}; Ctrl+C ends it.")
         invocation.answer({"process": os.getpid(), "workspace": str(workspace.root)}, [])
