@@ -16,6 +16,7 @@ import click
 from core import __version__
 from core.errors import BailiwickError
 from tui.commands.options import Invocation, common_options
+from tui.printable import printable
 
 CRASHED = 70
 INTERRUPTED = 130
@@ -26,6 +27,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("tui.commands.search:search", "Search the documents."),
     "show": ("tui.commands.show:show", "Show a document, or one passage of it."),
     "libraries": ("tui.commands.libraries:libraries", "List what can be searched, by language, library and version."),
+    "agents": ("tui.commands.agents:agents", "Register agents; who is here, doing what."),
+    "state": ("tui.commands.state:state", "The versioned values of agents."),
+    "messages": ("tui.commands.messages:messages", "What agents and you say to each other."),
+    "leases": ("tui.commands.leases:leases", "Who may work on what."),
+    "sessions": ("tui.commands.sessions:sessions", "Stretches of work, snapshots of all states, backups."),
+    "audit": ("tui.commands.audit:audit", "Who changed what, and whether the record of it is whole."),
     "hardware": ("tui.commands.hardware:hardware", "The machine: profile, limits, live load."),
     "info": ("tui.commands.info:info", "Every folder in use and where each setting came from."),
     "doctor": ("tui.commands.doctor:doctor", "Check the workspace and say how to mend what is damaged."),
@@ -97,7 +104,7 @@ def _report(
     if wants_json:
         print(json.dumps({"error": message, "hint": hint, **(facts or {})}, ensure_ascii=False))
     else:
-        print(f"bailiwick: {message} {hint}".rstrip(), file=sys.stderr)
+        print(printable(f"bailiwick: {message} {hint}".rstrip()), file=sys.stderr)
     return code
 
 

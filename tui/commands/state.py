@@ -1,0 +1,213 @@
+"""``bailiwick state``: an agent's versioned values."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from core.agent_model import State, StateVersion
+from core.agentfs.states import StateStore
+from core.json_diff import JSONChange
+from core.model import JSONValue, Kind
+from tui.commands.acting import Acting, acting_options
+from tui.commands.given import json_of
+from tui.commands.nouns import answer, noun, opened_agentfs, plain, table
+from tui.commands.options import Invocation, common_options, pass_invocation
+from tui.moments import clock
+
+VERSION = click.IntRange(1, 2**53)
+_PAGE = 1000
+_expect = click.option(
+    "--expect", type=click.IntRange(0), metavar="VERSION", help="Only if this version is current; 0: if there is none."
+)
+
+
+@noun
+def state() -> None:
+    """Read and write the versioned values of agents; every write can be compared and taken back."""
+
+
+@state.command()
+@click.argument("agent")
+@click.argument("key")
+@common_options
+@pass_invocation
+def get(invocation: Invocation, agent: str, key: str) -> None:
+    """Print the value of KEY."""
+    with opened_agentfs(invocation) as opened:
+        found = opened.agentfs.states.get(agent, key)
+    answer(invocation, found, _pretty(found.value))
+
+
+@state.command()
+@click.argument("agent")
+@click.argument("key")
+@click.argument("value", metavar="JSON|@FILE|-")
+@_expect
+@click.option("--kind", type=click.Choice([each.value for each in Kind]), default=None, metavar="K")
+@click.option("--critical/--no-critical", default=None, help="Whether a conflict about it must wait for a ruling.")
+@click.option("--expires", type=float, default=None, metavar="SECONDS", help="Gone after so long.")
+@acting_options()
+@common_options
+@pass_invocation
+def put(
+    invocation: Invocation,
+    agent: str,
+    key: str,
+    value: str,
+    expect: int | None,
+    kind: str | None,
+    critical: bool | None,
+    expires: float | None,
+    acting: Acting,
+) -> None:
+    """Write a new version of KEY; a lost race is refused with the current value and version."""
+    parsed = json_of(value, "The value")
+    with opened_agentfs(invocation) as opened:
+        written = opened.agentfs.states.put(
+            agent,
+            key,
+            parsed,
+            by=acting.actor(opened, agent),
+            expect=expect,
+            kind=Kind(kind) if kind else None,
+            critical=critical,
+            expires_in=expires,
+        )
+    answer(invocation, written, [f"{key} is at version {written.version}."])
+
+
+@state.command()
+@click.argument("agent")
+@click.argument("key")
+@_expect
+@acting_options()
+@common_options
+@pass_invocation
+def delete(invocation: Invocation, agent: str, key: str, expect: int | None, acting: Acting) -> None:
+    """Take the value of KEY away; its history stays."""
+    with opened_agentfs(invocation) as opened:
+        version = opened.agentfs.states.delete(agent, key, by=acting.actor(opened, agent), expect=expect)
+    answer(invocation, {"key": key, "version": version}, [f"{key} is deleted (version {version})."])
+
+
+@state.command()
+@click.argument("agent")
+@click.argument("key")
+@common_options
+@pass_invocation
+def history(invocation: Invocation, agent: str, key: str) -> None:
+    """List the versions of KEY, the newest first."""
+    with opened_agentfs(invocation) as opened:
+        found = opened.agentfs.states.history(agent, key)
+        names = {each.agent.id: each.agent.name for each in opened.agentfs.agents.all(retired=True)}
+    rows = [
+        (
+            str(each.version),
+            _operation(each),
+            names.get(each.actor, each.actor),
+            clock(each.at),
+            (each.sha256 or "")[:12],
+        )
+        for each in found
+    ]
+    lines = table(("VERSION", "OPERATION", "BY", "AT", "SHA-256"), rows, "")
+    answer(invocation, {"key": key, "versions": found}, lines)
+
+
+@state.command()
+@click.argument("agent")
+@click.argument("key")
+@click.argument("before", type=VERSION, metavar="A")
+@click.argument("after", type=VERSION, metavar="B")
+@common_options
+@pass_invocation
+def diff(invocation: Invocation, agent: str, key: str, before: int, after: int) -> None:
+    """Show where version B of KEY differs from version A."""
+    with opened_agentfs(invocation) as opened:
+        changes = opened.agentfs.states.diff(agent, key, before, after)
+    lines = [line for change in changes for line in _change(change)]
+    answer(
+        invocation,
+        {"key": key, "before": before, "after": after, "changes": changes},
+        lines or [f"Versions {before} and {after} of {key} are the same."],
+    )
+
+
+@state.command()
+@click.argument("agent")
+@click.argument("key")
+@click.argument("version", type=VERSION)
+@_expect
+@acting_options()
+@common_options
+@pass_invocation
+def restore(invocation: Invocation, agent: str, key: str, version: int, expect: int | None, acting: Acting) -> None:
+    """Make the value that KEY had at VERSION the newest one."""
+    with opened_agentfs(invocation) as opened:
+        by = acting.actor(opened, agent)
+        restored = opened.agentfs.states.restore(agent, key, version, by=by, expect=expect)
+    answer(invocation, restored, [f"{key} is at version {restored.version}, with the value of version {version}."])
+
+
+@state.command("list")
+@click.argument("agent")
+@click.argument("prefix", default="")
+@common_options
+@pass_invocation
+def list_states(invocation: Invocation, agent: str, prefix: str) -> None:
+    """List the keys of an agent that begin with PREFIX, without their values."""
+    with opened_agentfs(invocation) as opened:
+        found = _all(opened.agentfs.states, agent, prefix)
+    rows = [
+        (
+            each.key,
+            str(each.version),
+            each.kind.value,
+            "yes" if each.critical else "",
+            f"{each.size:,}",
+            clock(each.updated_at),
+        )
+        for each in found
+    ]
+    heads = ("KEY", "VERSION", "KIND", "CRITICAL", "BYTES", "WRITTEN")
+    answer(
+        invocation,
+        {"states": [_without_value(each) for each in found]},
+        table(heads, rows, f"{agent} has no states{f' that begin with {prefix}' if prefix else ''}."),
+    )
+
+
+def _all(states: StateStore, agent: str, prefix: str) -> list[State]:
+    found: list[State] = []
+    while True:
+        page = states.all(agent, prefix, after=found[-1].key if found else "", limit=_PAGE)
+        found += page
+        if len(page) < _PAGE:
+            return found
+
+
+def _without_value(found: State) -> dict[str, object]:
+    document = plain(found)
+    assert isinstance(document, dict)
+    del document["value"]
+    return document
+
+
+def _operation(version: StateVersion) -> str:
+    origin = f" of {version.restored_from}" if version.restored_from is not None else ""
+    return f"{version.operation}{origin}"
+
+
+def _change(change: JSONChange) -> list[str]:
+    lines = [f"{change.difference} {change.path or '(the whole value)'}"]
+    if change.difference != "added":
+        lines.append(f"  - {json.dumps(change.before, ensure_ascii=False)}")
+    if change.difference != "removed":
+        lines.append(f"  + {json.dumps(change.after, ensure_ascii=False)}")
+    return lines
+
+
+def _pretty(value: JSONValue) -> list[str]:
+    return json.dumps(value, ensure_ascii=False, indent=2).split("\n")
