@@ -98,9 +98,7 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _report(
-    message: str, hint: str, code: int, wants_json: bool, facts: Mapping[str, object] | None = None
-) -> int:
+def _report(message: str, hint: str, code: int, wants_json: bool, facts: Mapping[str, object] | None = None) -> int:
     if wants_json:
         print(json.dumps({"error": message, "hint": hint, **(facts or {})}, ensure_ascii=False))
     else:
