@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -27,10 +28,14 @@ class AuditArchive:
         self._folder = folder
 
     def archive(self, before: datetime, *, by: Actor) -> int:
-        """Move all records older than ``before`` to a file; returns how many. The newest record always stays."""
+        """Move the records before the first that is not older than ``before`` to a file; returns how many.
+
+        The newest record always stays.
+        """
         with self._database.transaction() as connection:
             rows = connection.execute(
-                "SELECT * FROM audit WHERE at < ? AND position < (SELECT max(position) FROM audit) ORDER BY position",
+                "SELECT * FROM audit WHERE position < (SELECT max(position) FROM audit)"
+                " AND position < (SELECT coalesce(min(position), 9e18) FROM audit WHERE at >= ?) ORDER BY position",
                 (to_text(before),),
             ).fetchall()
             if not rows:
@@ -58,15 +63,26 @@ class AuditArchive:
         return len(rows)
 
     def records(self, name: str, sha256: str) -> Iterator[Record]:
-        """The records of a segment; raises WorkspaceUnusable when its file is missing or not as it was written."""
+        """The records of a segment; raises WorkspaceUnusable when its file is missing or not as it was written.
+
+        Whoever can change the file may have changed its checksum too, so nothing is taken for granted of what it holds.
+        """
         path = self._folder / name
         if not path.is_file():
             raise WorkspaceUnusable(f"The archived records {path} are missing.", "Put the file back.")
         if _file_sha256(path) != sha256:
             raise WorkspaceUnusable(f"The archived records {path} were changed.", "Put the original file back.")
-        with translated(path), gzip.open(path, "rt", encoding="utf-8") as lines:
-            for line in lines:
-                yield json.loads(line)
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as lines:
+                for line in lines:
+                    record: Record = json.loads(line)
+                    if not isinstance(record["position"], int) or not record.keys() >= {*FIELDS, "hash"}:
+                        raise ValueError(line)
+                    yield record
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zlib.error):
+            raise WorkspaceUnusable(
+                f"The archived records {path} cannot be read.", "Put the original file back."
+            ) from None
 
     def _write(self, path: Path, records: Iterator[Record]) -> None:
         with translated(path):

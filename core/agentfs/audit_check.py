@@ -14,7 +14,14 @@ from core.agentfs.audit_archive import AuditArchive
 from core.agentfs.database import Database, translated
 from core.errors import BailiwickError
 
-TRIGGERS = ("audit_refuses_update", "audit_refuses_delete")
+# The triggers as the migrations wrote them: one that says something else guards nothing.
+_REFUSAL = "BEGIN\n    SELECT raise(ABORT, 'the audit trail is append-only');\nEND"
+_ARCHIVED = "(SELECT coalesce(max(last), 0) FROM audit_segments)"
+GUARDS = {
+    "audit_refuses_update": f"CREATE TRIGGER audit_refuses_update BEFORE UPDATE ON audit\n{_REFUSAL}",
+    "audit_refuses_delete": "CREATE TRIGGER audit_refuses_delete BEFORE DELETE ON audit\n"
+    f"WHEN OLD.position > {_ARCHIVED}\n{_REFUSAL}",
+}
 _UNRECORDED = {
     "changes of items": """
         SELECT count(*) AS n FROM journal j WHERE j.position > :journal
@@ -116,19 +123,19 @@ class AuditCheck:
             if newest <= walk.position:
                 sentence = f"The signed head is record {anchor.position}, but the trail ends at {walk.position}."
                 walk.missing.append(AuditProblem(walk.position + 1, sentence))
-        elif anchor.position and walk.anchored != anchor.hash and not walk.broken:
+        elif walk.anchored not in ("", anchor.hash) and not walk.broken:
             walk.broken.append(
                 AuditProblem(anchor.position, f"Record {anchor.position} is not the one whose hash was signed.")
             )
         present = {
-            str(each["name"])
-            for each in connection.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"
-            )
+            str(each["name"]): str(each["sql"])
+            for each in connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
         }
-        for trigger in TRIGGERS:
-            if trigger not in present:
-                walk.missing.append(AuditProblem(walk.position, f"The guard {trigger} was taken off the trail."))
+        for name, text in GUARDS.items():
+            if name not in present:
+                walk.missing.append(AuditProblem(walk.position, f"The guard {name} was taken off the trail."))
+            elif present[name] != text:
+                walk.missing.append(AuditProblem(walk.position, f"The guard {name} of the trail was changed."))
 
     @staticmethod
     def _check_changes(connection: sqlite3.Connection, walk: _Walk) -> None:
@@ -146,6 +153,14 @@ class AuditCheck:
                 walk.missing.append(AuditProblem(walk.position, f"{count:,} {what} have no record."))
 
 
+def _chained(previous: str, position: int, fields: tuple[str | int | None, ...]) -> str:
+    """As ``chained``; empty where a field holds what no record was ever written with."""
+    try:
+        return chained(previous, position, fields)
+    except (TypeError, ValueError):
+        return ""
+
+
 def _step(
     walk: _Walk,
     position: int,
@@ -158,12 +173,12 @@ def _step(
     walk.records += 1
     gap = position != walk.position + 1
     if gap:
-        walk.missing.append(
-            AuditProblem(walk.position + 1, f"Records {walk.position + 1} to {position - 1} are missing.")
-        )
+        first, last = walk.position + 1, position - 1
+        lacking = f"Record {first} is" if first == last else f"Records {first} to {last} are"
+        walk.missing.append(AuditProblem(first, f"{lacking} missing."))
     if fields[0] != device:
         walk.broken.append(AuditProblem(position, f"Record {position} is of another device."))
-    if not gap and chained(walk.hash, position, fields) != digest:
+    if not gap and _chained(walk.hash, position, fields) != digest:
         walk.broken.append(AuditProblem(position, f"Record {position} was changed or put in, or follows one that was."))
     if position == anchor.position:
         walk.anchored = digest

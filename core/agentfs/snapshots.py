@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from core.agent_model import Actor, Snapshot, StateChange
@@ -23,7 +24,7 @@ from core.json_diff import Difference
 from core.model import JSONValue
 
 _STATES = """
-SELECT s.agent_id, s.state_key, s.state_value, s.version, a.name AS agent
+SELECT s.agent_id, s.state_key, s.state_value, s.version, s.expires_at, a.name AS agent
 FROM agent_states s JOIN agents a ON a.id = s.agent_id
 WHERE s.state_value IS NOT NULL AND (s.expires_at IS NULL OR s.expires_at > :now)
 """
@@ -43,6 +44,7 @@ class _Value:
     agent: str
     text: str
     version: int
+    expires_at: datetime | None
 
 
 _Values = dict[tuple[str, str], _Value]
@@ -131,12 +133,19 @@ class SnapshotStore:
         with self._database.transaction() as connection:
             current = _read_values(connection)
             changes = tuple(self._scoped(_changes(current, values), agent, session_id))
-            for change in changes:
+            # What gives room comes first, so that a restore that fits in the end is never over the quota on its way.
+            for change in sorted(changes, key=lambda each: _growth(current, values, each)):
                 if change.difference is Difference.REMOVED:
                     self._states.delete_within(connection, change.agent_id, change.key, by=by)
                 else:
                     self._states.restore_within(
-                        connection, change.agent_id, change.key, change.after, by=by, version=change.after_version
+                        connection,
+                        change.agent_id,
+                        change.key,
+                        change.after,
+                        by=by,
+                        version=change.after_version,
+                        expires_at=values[change.agent_id, change.key].expires_at,
                     )
             self._audit.append(
                 connection, by, "snapshot.restore", chosen.id, {"changes": len(changes), "undo": undo.id}
@@ -193,7 +202,10 @@ def _opened(snapshot: Snapshot) -> Iterator[sqlite3.Connection]:
         raise WorkspaceUnusable(f"The snapshot's file {path} is missing.", "Choose another snapshot.")
     if _file_sha256(path) != snapshot.sha256:
         raise WorkspaceUnusable(f"The snapshot's file {path} was changed since.", "Choose another snapshot.")
-    with translated(path), closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as connection:
+    with (
+        translated(path),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection,
+    ):
         connection.row_factory = sqlite3.Row
         yield connection
 
@@ -201,7 +213,13 @@ def _opened(snapshot: Snapshot) -> Iterator[sqlite3.Connection]:
 def _read_values(connection: sqlite3.Connection) -> _Values:
     rows = connection.execute(_STATES, {"now": to_text(now())})
     return {
-        (row["agent_id"], row["state_key"]): _Value(row["agent"], row["state_value"], row["version"]) for row in rows
+        (row["agent_id"], row["state_key"]): _Value(
+            row["agent"],
+            row["state_value"],
+            row["version"],
+            from_text(row["expires_at"]) if row["expires_at"] else None,
+        )
+        for row in rows
     }
 
 
@@ -227,6 +245,12 @@ def _changes(before: _Values, after: _Values) -> list[StateChange]:
             )
         )
     return changes
+
+
+def _growth(before: _Values, after: _Values, change: StateChange) -> int:
+    """How many bytes the value takes more than before."""
+    old, new = (values.get((change.agent_id, change.key)) for values in (before, after))
+    return (len(new.text.encode()) if new else 0) - (len(old.text.encode()) if old else 0)
 
 
 def _value(held: _Value | None) -> JSONValue:

@@ -123,9 +123,12 @@ class StateStore:
         by: Actor,
         version: int | None,
         expect: int | None = None,
+        expires_at: datetime | None = None,
     ) -> State:
         """As ``restore``, of a value at hand, in the caller's transaction."""
-        change = _Change(agent_id, key, to_json(value), StateOperation.RESTORE, restored_from=version)
+        change = _Change(
+            agent_id, key, to_json(value), StateOperation.RESTORE, expires_at=expires_at, restored_from=version
+        )
         return self._write(connection, change, by, expect)
 
     def delete_within(self, connection: sqlite3.Connection, agent_id: str, key: str, *, by: Actor) -> None:
