@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.changes import TruthChange
 from core.agentfs.database import now
+from core.agentfs.housekeeping import Housekeeper
 from core.config import Settings
 from core.errors import BailiwickError
 from core.events import EventBus, Notice, SourcesChanged
@@ -60,10 +61,12 @@ class Engine:
         self._services: Services | None = None
         self._closed = False
         self._accesses: Counter[str] = Counter()
+        self._housekeeper = Housekeeper(agentfs, bus, settings.audit.retention_days)
 
     def start(self) -> None:
         """Take up the duties: what is queued, and every watched folder looked at again."""
         if self._duties is Duties.ALL:
+            self._housekeeper.start()
             self._queue_sources([each for each in self._agentfs.sources.all() if each.kind is SourceKind.PATH])
         if self._has_work():
             self._running()
@@ -75,6 +78,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop every thread with a bound and give the lock back; unfinished work stays queued."""
+        self._housekeeper.stop()
         with self._lock:
             self._closed = True
             services, self._services = self._services, None

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
+from core.agentfs.database import to_json
 from core.agentfs.policy import AgentPolicy
 from core.config import Settings
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.profile import detect_hardware_capabilities
-from core.model import ResourceLimits
+from core.ids import sha256_hex
+from core.model import JSONValue, ResourceLimits
+
+CONFIGURATION = "configuration.seen"
 
 
-def open_agentfs(root: Path, settings: Settings) -> AgentFS:
+def open_agentfs(root: Path, settings: Settings, acting: Actor | None = None) -> AgentFS:
     """The AgentFS at ``root``, made if need be, under the policy every other door has; raises WorkspaceUnusable."""
-    return AgentFS(root, agent_policy(settings, calculate_optimal_limits(detect_hardware_capabilities())))
+    return AgentFS(root, agent_policy(settings, calculate_optimal_limits(detect_hardware_capabilities())), acting)
+
+
+def note_configuration(agentfs: AgentFS, settings: Settings) -> None:
+    """Leave an audit record of the settings that are not what they were when the workspace was last opened so."""
+    present: dict[str, JSONValue] = {key: sha256_hex(to_json(value).encode()) for key, value in settings.flat().items()}
+    remembered = agentfs.settings.get(CONFIGURATION)
+    known = remembered if isinstance(remembered, dict) else {}
+    changed: dict[str, JSONValue] = {key: digest for key, digest in present.items() if known.get(key) != digest}
+    if changed:
+        agentfs.audit.record(agentfs.acting, "configuration.change", "settings", {"value_sha256": changed})
+        agentfs.settings.put(CONFIGURATION, present)
 
 
 def agent_policy(settings: Settings, limits: ResourceLimits) -> AgentPolicy:

@@ -17,16 +17,17 @@ from core.config import Settings, cache_folder
 from core.engine import Duties, Engine
 from core.engine_access import EngineAccess
 from core.errors import BailiwickError, EngineHeld
-from core.events import Event, EventBus, ItemsChanged, SourcesChanged
+from core.events import AgentsChanged, AuditGrew, Event, EventBus, ItemsChanged, MessagesChanged, SourcesChanged
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.load import LoadSampler
 from core.hardware.pool import WorkerPool
 from core.hardware.profile import detect_hardware_capabilities, measure_storage
+from core.ids import sha256_hex
 from core.library import catalogue
 from core.library.catalogue import StoredDocument
 from core.library.sources import Origin, add_package, add_path, find_sources, remove_source
-from core.model import Answer, HardwareProfile, IndexCounts, Library, Problem, ResourceLimits, Source
-from core.opening import agent_policy
+from core.model import Answer, HardwareProfile, IndexCounts, JSONObject, Library, Problem, ResourceLimits, Source
+from core.opening import agent_policy, note_configuration
 from core.search.query import Query
 
 _log = logging.getLogger(__name__)
@@ -72,8 +73,8 @@ class Workspace:
         self.bus = EventBus()
         profile = detect_hardware_capabilities()
         limits = calculate_optimal_limits(profile)
-        self.agentfs = AgentFS(root, agent_policy(settings, limits))
         self.person = Actor(ActorKind.PERSON, settings.user.id, "dashboard" if duties is Duties.ALL else "cli")
+        self.agentfs = AgentFS(root, agent_policy(settings, limits), self.person)
         self.hardware = Hardware(profile, limits, LoadSampler(root))
         self.pool = WorkerPool(limits.worker_threads)
         self._watcher = TruthWatcher(self.agentfs, self._truth_changed)
@@ -91,6 +92,8 @@ class Workspace:
 
     def _enter(self, duties: Duties | None, *, or_viewer: bool) -> None:
         lives_long = duties is Duties.ALL
+        if lives_long:
+            note_configuration(self.agentfs, self.config)
         if duties is not None:
             try:
                 self._access.become()
@@ -171,6 +174,11 @@ class Workspace:
         """Answer ``query``; with ``wait_for_model`` by meaning too, however long the model takes to load."""
         return self._access.call(lambda engine: engine.search(query, wait_for_model=wait_for_model))
 
+    def record_search(self, answer: Answer) -> None:
+        """Leave an audit record of a search that was run, as opposed to one of a text still being typed."""
+        told: JSONObject = {"mode": answer.mode.value, "path": answer.path, "hits": len(answer.hits)}
+        self.agentfs.audit.record(self.person, "search.run", sha256_hex(answer.query.encode()), told)
+
     def counts(self) -> IndexCounts:
         """What the index holds."""
         return self._access.call(lambda engine: engine.counts())
@@ -238,6 +246,12 @@ class Workspace:
             self.bus.publish(ItemsChanged(change.position))
         if change.sources:
             self.bus.publish(SourcesChanged())
+        if change.agents:
+            self.bus.publish(AgentsChanged())
+        if change.messages:
+            self.bus.publish(MessagesChanged(self.agentfs.messages.count()))
+        if change.records:
+            self.bus.publish(AuditGrew(change.audited))
         if (engine := self._access.engine) is not None:
             engine.truth_changed(change)
 

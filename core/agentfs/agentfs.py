@@ -33,9 +33,10 @@ DATABASE_FILE = "agentfs.db"
 class AgentFS:
     """The stores of one workspace. Safe from any thread; several processes may hold the same workspace open."""
 
-    def __init__(self, root: Path, policy: AgentPolicy | None = None) -> None:
+    def __init__(self, root: Path, policy: AgentPolicy | None = None, acting: Actor | None = None) -> None:
         """Open the workspace at ``root``, creating it (mode 0700) and migrating it as needed.
 
+        ``acting`` is who adds sources and changes settings in this process; without it, it is the engine itself.
         Raises WorkspaceUnusable when the folder cannot be written, is damaged, or was written by a newer version.
         """
         self.root = root
@@ -48,12 +49,13 @@ class AgentFS:
             self.database.close()
             raise
         engine = Actor(ActorKind.ENGINE, self.device)
+        self.acting = acting or engine
         self.audit = AuditTrail(self.database, self.device)
         self.contents = ContentStore(self.database, root / "files")
         self.items = ItemStore(self.database, self.contents, self.audit, engine)
         self.queue = TaskQueue(self.database)
-        self.settings = SettingsStore(self.database, self.audit, engine)
-        self.sources = SourceStore(self.database, self.audit, engine)
+        self.settings = SettingsStore(self.database, self.audit, self.acting)
+        self.sources = SourceStore(self.database, self.audit, self.acting)
         self.engine_lock = EngineLock(root)
         self.agents = AgentRegistry(self.database, self.audit, root / "keys" / "agents", policy or AgentPolicy())
         self.states = StateStore(self.database, self.contents, self.items, self.agents)

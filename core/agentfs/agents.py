@@ -202,6 +202,12 @@ class AgentRegistry:
 
     # Signs of life
 
+    def last_activity(self) -> str:
+        """A text that changes with every sign of life of any agent."""
+        with translated(self._database.path):
+            row = self._database.connection().execute("SELECT max(last_activity), count(*) FROM agents").fetchone()
+        return f"{row[0]} {row[1]}"
+
     def heartbeat(
         self, agent: str, *, by: Actor, status: AgentStatus | None = None, tool: str = "", note: str = ""
     ) -> Agent:

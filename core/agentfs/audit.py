@@ -100,6 +100,14 @@ class AuditTrail:
             )
         return (int(row[0]), str(row[1])) if row is not None else (0, GENESIS)
 
+    def nouns_since(self, position: int) -> frozenset[str]:
+        """What the records after ``position`` are about: the first words of their actions."""
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT DISTINCT substr(action, 1, instr(action, '.') - 1) FROM audit WHERE position > ?", (position,)
+            )
+            return frozenset(str(row[0]) for row in rows)
+
     def first(self) -> int:
         """The position of the oldest record that is not archived; 1 in an empty trail."""
         with translated(self._database.path):

@@ -14,6 +14,7 @@ from core.model import Source
 
 _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.2
+AGENT_NOUNS = frozenset({"agent", "state", "lease", "session", "call", "snapshot", "message"})
 
 
 class ChangeWatcher:
@@ -52,11 +53,17 @@ class ChangeWatcher:
 
 @dataclass(frozen=True, slots=True)
 class TruthChange:
-    """What a commit changed: items up to journal ``position``, or what was added as a source."""
+    """What a commit changed: items up to journal ``position``, what was added as a source, agents and all that is
+    theirs, messages, audit records up to ``audited``.
+    """
 
     position: int
+    audited: int
     items: bool
     sources: bool
+    agents: bool
+    messages: bool
+    records: bool
 
 
 class TruthWatcher:
@@ -67,6 +74,8 @@ class TruthWatcher:
         self._changed = changed
         self._sources: frozenset[Source] = frozenset()
         self._position = 0
+        self._audited = 0
+        self._activity = ""
         self._watcher = ChangeWatcher(agentfs.database, self._look)
 
     def start(self) -> None:
@@ -79,6 +88,16 @@ class TruthWatcher:
 
     def _look(self) -> None:
         sources, position = frozenset(self._agentfs.sources.all()), self._agentfs.items.position()
-        change = TruthChange(position, position != self._position, sources != self._sources)
-        self._sources, self._position = sources, position
+        audited, activity = self._agentfs.audit.head()[0], self._agentfs.agents.last_activity()
+        nouns = self._agentfs.audit.nouns_since(self._audited) if audited != self._audited else frozenset()
+        change = TruthChange(
+            position=position,
+            audited=audited,
+            items=position != self._position,
+            sources=sources != self._sources,
+            agents=activity != self._activity or not AGENT_NOUNS.isdisjoint(nouns),
+            messages="message" in nouns,
+            records=audited != self._audited,
+        )
+        self._sources, self._position, self._audited, self._activity = sources, position, audited, activity
         self._changed(change)

@@ -123,7 +123,7 @@ def remove_source(agentfs: AgentFS, source: Source) -> int:
     with agentfs.database.transaction() as connection:
         for file in files.values():
             if file.item_id is not None:
-                digest = agentfs.items.delete(connection, file.item_id)
+                digest = agentfs.items.delete(connection, file.item_id, by=agentfs.acting)
                 if digest is not None:
                     documents += 1
                     freed.append(digest)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from core.agent_model import Actor, ActorKind
+from core.agentfs.agentfs import AgentFS
 from core.errors import InvalidInput, NotFound
 from core.events import EventBus
 from core.hardware.load import LoadSample
@@ -138,6 +142,19 @@ class FakeWorkspace:
         self.closed = False
         self.engine_elsewhere = ""
         self.added: list[Source] = []
+        self.person = Actor(ActorKind.PERSON, "ada", "dashboard")
+        self._agentfs: AgentFS | None = None
+        self._agentfs_lock = threading.Lock()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def agentfs(self) -> AgentFS:
+        """A real one, in a folder of its own that lasts as long as the workspace."""
+        with self._agentfs_lock:
+            if self._agentfs is None:
+                self._folder = tempfile.TemporaryDirectory(prefix="bailiwick-fake-")
+                self._agentfs = AgentFS(Path(self._folder.name))
+            return self._agentfs
 
     def libraries(self) -> list[Library]:
         return [] if self.empty else [Library("python", "kettle", "1.2.0", 1, len(PASSAGES), 900)]
@@ -184,6 +201,9 @@ class FakeWorkspace:
         path = "text" if query.mode is SearchMode.TEXT else "exact"
         return Answer(query.text, query.mode, hits, path, len(PASSAGES), 1.5, notes)
 
+    def record_search(self, answer: Answer) -> None:
+        self.calls.append(f"searched {answer.query}")
+
     def document(self, identifier: str, *, counted: bool = True) -> StoredDocument:
         self.calls.append(f"{'open' if counted else 'look'} {identifier}")
         item = Item(
@@ -194,6 +214,11 @@ class FakeWorkspace:
     def close(self) -> None:
         self.closed = True
         self.pool.close()
+        with self._agentfs_lock:
+            if self._agentfs is not None:
+                self._agentfs.close()
+            if self._folder is not None:
+                self._folder.cleanup()
 
     @staticmethod
     def _source(name: str, kind: SourceKind) -> Source:

@@ -25,15 +25,19 @@ def without_model(root: Path) -> Settings:
     return with_flag(settings, "model.path", str(root / "no-model"))
 
 
-def open_engine(root: Path, role: str = "the test", duties: Duties | None = Duties.ALL) -> Workspace:
+def open_engine(
+    root: Path, role: str = "the test", duties: Duties | None = Duties.ALL, settings: Settings | None = None
+) -> Workspace:
     """The engine, or a viewer while there is another."""
-    return Workspace(root, without_model(root), role=role, duties=duties, or_viewer=True)
+    return Workspace(root, settings or without_model(root), role=role, duties=duties, or_viewer=True)
 
 
 @contextmanager
-def opened(root: Path, role: str = "the test", duties: Duties | None = Duties.ALL) -> Iterator[Workspace]:
+def opened(
+    root: Path, role: str = "the test", duties: Duties | None = Duties.ALL, settings: Settings | None = None
+) -> Iterator[Workspace]:
     """``open_engine``, closed at the end."""
-    workspace = open_engine(root, role, duties)
+    workspace = open_engine(root, role, duties, settings)
     try:
         yield workspace
     finally:

@@ -60,7 +60,7 @@ def test_a_viewer_answers_as_the_engine_does(tmp_path: Path, folder: Path) -> No
 
 
 def test_every_viewer_hears_the_work_and_can_stop_it(tmp_path: Path, folder: Path) -> None:
-    for number in range(400):
+    for number in range(800):
         (folder / f"more{number}.md").write_text(f"# More {number}\n\nplenty{number} of words.\n")
     heard: list[Event] = []
     with opened(tmp_path / "w") as engine, opened(tmp_path / "w") as viewer:
@@ -71,9 +71,9 @@ def test_every_viewer_hears_the_work_and_can_stop_it(tmp_path: Path, folder: Pat
         until(
             lambda: any(isinstance(e, Progress) and e.stage is Stage.READING and e.cancelled for e in heard), "the stop"
         )
-        assert 0 < engine.agentfs.items.count(Kind.DOCUMENT) < 430
+        assert 0 < engine.agentfs.items.count(Kind.DOCUMENT) < 830
         viewer.resume_work()
-        until(lambda: engine.agentfs.items.count(Kind.DOCUMENT) == 430, "the rest")
+        until(lambda: engine.agentfs.items.count(Kind.DOCUMENT) == 830, "the rest")
         idle(viewer)
         until(lambda: {LibrariesChanged, ItemsChanged, SourcesChanged} <= {type(each) for each in heard}, "the changes")
 

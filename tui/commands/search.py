@@ -56,7 +56,9 @@ def search(
             # Another's index may be at work for hours, but what was read a moment ago is in it within this time.
             deadline = math.inf if workspace.is_engine else time.monotonic() + CATCH_UP_SECONDS
             workspace.wait_until_searchable(lambda: time.monotonic() > deadline)
-            return workspace.search(asked, wait_for_model=True)
+            answer = workspace.search(asked, wait_for_model=True)
+            workspace.record_search(answer)
+            return answer
 
     answer = _persistently(ask)
     for note in answer.notes:

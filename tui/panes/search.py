@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
         def search(self, query: Query) -> Answer: ...
 
+        def record_search(self, answer: Answer) -> None: ...
+
         def document(self, identifier: str, *, counted: bool = True) -> StoredDocument: ...
 
         def counts(self) -> IndexCounts: ...
@@ -106,6 +108,7 @@ class SearchPane(Pane):
         self._reading = 0
         self._typing: Timer | None = None
         self._answer: Answer | None = None
+        self._recorded: Answer | None = None
         self._libraries: list[Library] = []
         self._passages = 0
         self._pending = 0
@@ -194,8 +197,14 @@ class SearchPane(Pane):
     @on(Input.Submitted, "#query")
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        if self._answer is not None and self._answer.hits:
-            self.query_one(HitList).focus()
+        self.action_down_to_hits()
+
+    def _record(self) -> None:
+        """The question that was typed is a search that was run once its hits are gone into; each answer counts once."""
+        workspace, answer = self._workspace, self._answer
+        if workspace is not None and answer is not None and answer is not self._recorded:
+            self._recorded = answer
+            workspace.pool.submit(workspace.record_search, answer)
 
     @on(HitList.OptionHighlighted, "#hits")
     def _highlighted(self, event: HitList.OptionHighlighted) -> None:
@@ -209,6 +218,7 @@ class SearchPane(Pane):
         event.stop()
         hit = self.query_one(HitList).hit
         if hit is not None:
+            self._record()
             self.add_class("-reading")
             self._read(hit.document_id, hit.ordinal, counted=True)
             self.query_one(DocumentReader).focus()
@@ -221,6 +231,7 @@ class SearchPane(Pane):
 
     def action_down_to_hits(self) -> None:
         """From the query to the hits."""
+        self._record()
         if self._answer is not None and self._answer.hits:
             self.query_one(HitList).focus()
 
