@@ -232,6 +232,20 @@ class AgentRegistry:
                 self._admit(connection)
         return self.get(agent_id)
 
+    def acting(self, connection: sqlite3.Connection, agent: str, by: Actor, *, changes: bool = True) -> str:
+        """The id of the agent that ``agent`` names, for something done by ``by`` on its behalf.
+
+        An agent acts for itself alone, and what ``changes`` something needs a place. Raises NotFound, InvalidInput for
+        another's name or a retired agent, NotAdmitted.
+        """
+        agent_id = self.id_of(connection, agent)
+        if by.kind is ActorKind.AGENT:
+            if by.id != agent_id:
+                raise InvalidInput(f"An agent cannot act as another, here as {agent}.", "Act under your own name.")
+            if changes:
+                self.touch(connection, agent_id)
+        return agent_id
+
     def touch(self, connection: sqlite3.Connection, agent_id: str) -> str:
         """A call of the agent that changes something, within the caller's transaction; returns its owner.
 

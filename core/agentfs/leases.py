@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from datetime import datetime, timedelta
 
-from core.agent_model import Actor, ActorKind, Importance, Lease, LeaseMode
+from core.agent_model import Actor, Importance, Lease, LeaseMode
 from core.agentfs.agents import AgentRegistry
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_text, translated
@@ -50,9 +50,7 @@ class LeaseStore:
         """
         wanted = _checked(resource, seconds)
         with self._database.transaction() as connection:
-            agent_id = self._agents.id_of(connection, agent)
-            if by.kind is ActorKind.AGENT:
-                self._agents.touch(connection, by.id)
+            agent_id = self._agents.acting(connection, agent, by)
             self._end_expired(connection)
             moment = now()
             held = connection.execute(f"{_SELECT} WHERE {_HELD}", (to_text(moment),)).fetchall()
@@ -91,7 +89,7 @@ class LeaseStore:
         """Give up what ``resource`` (or a lease's id) names; raises NotFound when the agent does not hold it."""
         wanted = resource if resource.startswith(RESOURCE_PREFIX) else normalised(resource)
         with self._database.transaction() as connection:
-            agent_id = self._agents.id_of(connection, agent)
+            agent_id = self._agents.acting(connection, agent, by, changes=False)
             self._end_expired(connection)
             row = connection.execute(
                 "SELECT id FROM leases WHERE agent_id = ? AND ended_at IS NULL AND (id = ? OR resource = ?)",

@@ -87,12 +87,7 @@ class MessageStore:
         is not here, InvalidInput for a retired one, with the reason.
         """
         with self._database.transaction() as connection:
-            if sender == PERSON:
-                sender_id = self._agents.person(connection, by.id)
-            else:
-                sender_id = self._agents.id_of(connection, sender)
-                if by.kind is ActorKind.AGENT:
-                    self._agents.touch(connection, by.id)
+            sender_id = self._party(connection, sender, by, changes=True)
             return self.send_within(
                 connection, sender_id, to, content, by=by, type=type, importance=importance, reply_to=reply_to
             )
@@ -161,7 +156,7 @@ class MessageStore:
     def inbox(self, agent: str, *, by: Actor, limit: int = 50, unread_only: bool = True) -> list[Message]:
         """An agent's messages, the oldest first; those it is given count as delivered from now on."""
         with self._database.transaction() as connection:
-            agent_id = self._recipient(connection, agent, by)
+            agent_id = self._party(connection, agent, by, changes=False)
             rows = connection.execute(
                 f"{_SELECT} JOIN message_receipts x ON x.sequence = m.sequence"
                 " WHERE x.agent_id = ? AND (x.read_at IS NULL OR ?) ORDER BY m.sequence LIMIT ?",
@@ -179,7 +174,7 @@ class MessageStore:
         if status not in _STEPS:
             raise InvalidInput("A message is marked delivered, read or acknowledged.")
         with self._database.transaction() as connection:
-            agent_id = self._recipient(connection, agent, by)
+            agent_id = self._party(connection, agent, by, changes=False)
             sequences = []
             for message_id in message_ids:
                 row = connection.execute(
@@ -278,8 +273,13 @@ class MessageStore:
         )
         return [_message(row) for row in rows]
 
-    def _recipient(self, connection: sqlite3.Connection, agent: str, by: Actor) -> str:
-        return self._agents.person(connection, by.id) if agent == PERSON else self._agents.id_of(connection, agent)
+    def _party(self, connection: sqlite3.Connection, name: str, by: Actor, *, changes: bool) -> str:
+        """The id of an agent, or of the person, in whose name ``by`` writes (``changes``) or reads."""
+        if name != PERSON:
+            return self._agents.acting(connection, name, by, changes=changes)
+        if by.kind is not ActorKind.PERSON:
+            raise InvalidInput("Only the person acts as the person.", "Act under your own name.")
+        return self._agents.person(connection, by.id)
 
     def _advance(
         self, connection: sqlite3.Connection, agent_id: str, sequences: Sequence[int], status: MessageStatus, by: Actor
