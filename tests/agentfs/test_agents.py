@@ -12,7 +12,7 @@ from core.agent_model import Actor, ActorKind, Admission, AgentStatus
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.policy import AgentPolicy
 from core.errors import InvalidInput, NotAdmitted, NotFound
-from core.model import JSONObject
+from core.model import JSONObject, JSONValue
 
 TWO_PLACES = AgentPolicy(max_agents=2)
 
@@ -130,9 +130,11 @@ def test_unusable_types(agentfs: AgentFS, kind: str) -> None:
         agentfs.agents.register("nia", kind, owner="ada", by=ADA)
 
 
-DEEP: JSONObject = {"a": None}
-for _ in range(5000):
-    DEEP = {"a": DEEP}
+def nested(depth: int) -> JSONObject:
+    value: dict[str, JSONValue] = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ for _ in range(5000):
         {"load": float("nan")},
         {"note": "\ud800"},
         {"much": "x" * 70_000},
-        DEEP,
+        nested(5000),
     ],
     ids=["tools", "text", "object", "nan", "surrogate", "large", "deep"],
 )

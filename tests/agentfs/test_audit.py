@@ -347,8 +347,8 @@ def test_a_field_changed_in_place_without_taking_guards_off_is_named(whole: Path
     copy = copied(whole)
     with closing(sqlite3.connect(copy / "agentfs.db", isolation_level=None)) as connection:
         connection.execute(
-            "INSERT OR REPLACE INTO audit SELECT position, device, at, actor_kind, 'someone', verified, door, session_id,"
-            " action, subject, details, journal, hash FROM audit WHERE position = 6"
+            "INSERT OR REPLACE INTO audit SELECT position, device, at, actor_kind, 'someone', verified, door,"
+            " session_id, action, subject, details, journal, hash FROM audit WHERE position = 6"
         )
     assert verified(copy).integrity[0].position == 6
 

@@ -196,7 +196,7 @@ def applied(before: JSONValue, changes: list[JSONChange]) -> JSONValue:
         steps = ["0", *(step.replace("~1", "/").replace("~0", "~") for step in change.path.split("/")[1:])]
         holder: JSONValue = root
         for step in steps[:-1]:
-            holder = holder[int(step)] if isinstance(holder, list) else holder[step]  # type: ignore[index,call-overload]
+            holder = holder[int(step)] if isinstance(holder, list) else holder[step]  # type: ignore[index]
         if isinstance(holder, list):
             place = int(steps[-1])
             holder[place : place + 1] = [] if change.difference is Difference.REMOVED else [change.after]
