@@ -1,0 +1,107 @@
+"""Classification by content: which secrets and which personal data a text holds, and where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from core.privacy import personal_data
+from core.privacy.assignments import assigned_secrets, promises_secret
+from core.privacy.findings import Confidence, Finding, FindingKind, without_overlaps
+from core.privacy.scanner import scanned_formats, scanned_keywords, scanned_random_strings
+from core.privacy.secret_formats import SecretFormat, secret_formats
+from core.privacy.secret_values import is_example_token, looks_like_password, looks_like_token
+
+PLACEHOLDER = re.compile(rf"<(?:{'|'.join(FindingKind)})-[1-9]\d*>")
+"""What redaction puts in the place of a finding; nothing inside one is ever a finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    """Finds secrets and personal data in texts.
+
+    ``user_names`` and ``host_names`` are those of this machine and its people, looked for as words of their own;
+    ``phone_region`` (ISO 3166, such as ``DE``) lets national telephone numbers be found too. Immutable and stateless:
+    any number of threads may share one. The first use loads detect-secrets and phonenumbers (about half a second).
+    """
+
+    user_names: tuple[str, ...] = ()
+    host_names: tuple[str, ...] = ()
+    phone_region: str | None = None
+
+    def classify(self, text: str) -> tuple[Finding, ...]:
+        """The findings of ``text``, disjoint and in its order; the name in a home path counts everywhere in it."""
+        owners = tuple(sorted(set(home_owners(text))))
+        return _outside_placeholders(text, (*secrets(text), *scanned_secrets(text), *self._personal_data(text, owners)))
+
+    def classify_field(self, name: str, value: str) -> tuple[Finding, ...]:
+        """The findings of ``value``, which stands under the JSON key ``name``: a key may say that it is a secret."""
+        found = self.classify(value)
+        if value and promises_secret(name, value):
+            whole = Finding(0, len(value), FindingKind.SECRET, "named_value", Confidence.LIKELY)
+            found = _outside_placeholders(value, (*found, whole))
+        return found
+
+    def with_user_names(self, names: Iterable[str]) -> Classifier:
+        """The same classifier that also looks for ``names``."""
+        return replace(self, user_names=tuple(sorted({*self.user_names, *names})))
+
+    def _personal_data(self, text: str, owners: tuple[str, ...]) -> Iterator[Finding]:
+        yield from personal_data.emails(text)
+        yield from personal_data.phones(text, self.phone_region)
+        yield from personal_data.ip_addresses(text)
+        yield from (finding for finding, _ in personal_data.home_paths(text))
+        yield from personal_data.names(text, owners, FindingKind.USER_NAME, "home_owner")
+        yield from personal_data.names(text, self.user_names, FindingKind.USER_NAME, "user_name")
+        yield from personal_data.names(text, self.host_names, FindingKind.HOST_NAME, "host_name")
+
+
+def home_owners(text: str) -> Iterator[str]:
+    """The names in the home paths of ``text`` that are worth looking for in the rest of its item."""
+    return (name for _, name in personal_data.home_paths(text) if personal_data.is_telling_name(name))
+
+
+def secrets(text: str) -> Iterator[Finding]:
+    """Secrets by their own format or by the name of their value; without detect-secrets, so it is light to load."""
+    lowered = text.lower()
+    formats = secret_formats()
+    for form in formats.shapes if formats.unbroken.search(text) is None else formats.tokens + formats.shapes:
+        for trigger in form.triggers:
+            if trigger in lowered:
+                yield from _secrets_of(form, text)
+                break
+    for start, end in assigned_secrets(text, lowered):
+        yield Finding(start, end, FindingKind.SECRET, "named_value", Confidence.LIKELY)
+
+
+def scanned_secrets(text: str) -> Iterator[Finding]:
+    """Secrets that the plugins of detect-secrets find; loads it."""
+    for start, end, plugin in scanned_formats(text):
+        yield Finding(start, end, FindingKind.SECRET, f"detect_secrets.{plugin}")
+    for start, end in scanned_keywords(text):
+        yield Finding(start, end, FindingKind.SECRET, "detect_secrets.KeywordDetector", Confidence.LIKELY)
+    for start, end, plugin in scanned_random_strings(text):
+        yield Finding(start, end, FindingKind.SECRET, f"detect_secrets.{plugin}", Confidence.LIKELY)
+
+
+def _secrets_of(form: SecretFormat, text: str) -> Iterator[Finding]:
+    for match in form.expression.finditer(text):
+        groups = [name for name in ("secret", "quoted", "single") if match.groupdict().get(name)]
+        start, end = match.span(groups[0]) if groups else match.span()
+        value = text[start:end]
+        if form.assigned:
+            quoted = form.rule in ("url_password", "netrc", "curl_user", "sql_password")
+            if looks_like_password(value, quoted) or looks_like_token(value, quoted):
+                yield Finding(start, end, FindingKind.SECRET, form.rule, Confidence.LIKELY)
+        elif not is_example_token(value):
+            yield Finding(start, end, FindingKind.SECRET, form.rule)
+
+
+def _outside_placeholders(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    shields = [match.span() for match in PLACEHOLDER.finditer(text)] if "-" in text and "<" in text else []
+    if shields:
+        findings = (
+            each for each in findings if not any(start <= each.start and each.end <= end for start, end in shields)
+        )
+    return without_overlaps(findings)
