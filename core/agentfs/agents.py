@@ -34,6 +34,11 @@ from core.model import JSONObject
 _NAME = re.compile(r"\w[\w .+-]{0,63}")
 _TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _RESERVED = ("everyone", "all", "bailiwick", PERSON_TYPE)
+# The id of the agent that :agent names: by id, else by the name of one that is here, else of the last one retired.
+NAMED_AGENT = """coalesce(
+    (SELECT id FROM agents WHERE id = :agent),
+    (SELECT id FROM agents WHERE name = :agent AND admission <> 'retired'),
+    (SELECT id FROM agents WHERE name = :agent ORDER BY created_at DESC LIMIT 1))"""
 _OVERVIEW = """
 SELECT a.*,
     (SELECT count(*) FROM message_receipts r WHERE r.agent_id = a.id AND r.read_at IS NULL) AS unread,
@@ -430,8 +435,7 @@ def _because(note: str) -> str:
 
 def _find(connection: sqlite3.Connection, agent: str) -> sqlite3.Row | None:
     row: sqlite3.Row | None = connection.execute(
-        "SELECT * FROM agents WHERE id = :agent OR name = :agent"
-        " ORDER BY id = :agent DESC, admission = 'retired', created_at DESC LIMIT 1",
+        f"SELECT * FROM agents WHERE id = {NAMED_AGENT}",  # noqa: S608 - our own constant
         {"agent": agent},
     ).fetchone()
     return row

@@ -51,15 +51,14 @@ UPDATE agent_communications SET status = (
     FROM message_receipts WHERE sequence = :sequence)
 WHERE sequence = :sequence
 """
-_MATCHING = """
-SELECT sequence FROM agent_communications m
-WHERE (:agent = '' OR from_agent = :agent
-       OR EXISTS (SELECT 1 FROM message_receipts r WHERE r.agent_id = :agent AND r.sequence = m.sequence))
-AND (:type = '' OR message_type = :type)
-AND (:thread = '' OR thread_id = :thread)
-AND (:text = '' OR instr(folded(message_content), :text) > 0)
-ORDER BY sequence
-"""
+_CONDITIONS = {
+    "agent": """sequence IN (
+        SELECT sequence FROM agent_communications WHERE from_agent = :agent
+        UNION ALL SELECT sequence FROM message_receipts WHERE agent_id = :agent)""",
+    "type": "message_type = :type",
+    "thread": "thread_id = :thread",
+    "text": "instr(folded(message_content), :text) > 0",
+}
 
 
 class MessageStore:
@@ -238,10 +237,15 @@ class MessageStore:
             # The content is JSON, so what is looked for is written as JSON writes it, without the quotes around it.
             "text": to_json(filters.text)[1:-1].casefold(),
         }
+        asked = " AND ".join(condition for name, condition in _CONDITIONS.items() if parameters[name])
         with translated(self._database.path):
             connection = self._database.connection()
             connection.create_function("folded", 1, str.casefold, deterministic=True)
-            return array("q", (row[0] for row in connection.execute(_MATCHING, parameters)))
+            rows = connection.execute(
+                f"SELECT sequence FROM agent_communications WHERE {asked or 'TRUE'} ORDER BY sequence",  # noqa: S608 - ours
+                parameters,
+            )
+            return array("q", (row[0] for row in rows))
 
     def types(self) -> list[str]:
         """The message types in use."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from core.agent_model import Actor, ActorKind, State, StateOperation, StateVersion
-from core.agentfs.agents import AgentRegistry
+from core.agentfs.agents import NAMED_AGENT, AgentRegistry
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.agentfs.items import ItemStore, ItemWrite
@@ -21,6 +21,7 @@ from core.model import JSONValue, Kind
 
 LONGEST_KEY = 512
 _ALIVE = "state_value IS NOT NULL AND (expires_at IS NULL OR expires_at > :now)"
+_GET = f"SELECT * FROM agent_states WHERE state_key = :key AND agent_id = {NAMED_AGENT}"  # noqa: S608 - our own constant
 _UPSERT = """
 INSERT INTO agent_states (id, agent_id, state_key, state_value, updated_at, version, kind, critical, size, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -62,10 +63,10 @@ class StateStore:
 
     def get(self, agent: str, key: str) -> State:
         """The value now; raises NotFound when there is none, or it has expired."""
-        agent_id = self._agents.get(agent).id
         with translated(self._database.path):
-            row = self._row(self._database.connection(), agent_id, key)
+            row = self._database.connection().execute(_GET, {"agent": agent, "key": key}).fetchone()
         if row is None or not _alive(row):
+            self._agents.get(agent)  # where it is the agent that is not there, this says so
             raise NotFound(f"{agent} has no state {key}.", f"`bailiwick state list {agent}` shows what there is.")
         return _state(row)
 
