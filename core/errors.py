@@ -77,3 +77,15 @@ class EngineGone(Unreachable):
 
 class ModelUnavailable(BailiwickError):
     """No usable embedding model; search goes on by words."""
+
+
+class Locked(BailiwickError):
+    """The keys that this needs are locked in this process; ``hint`` says how to unlock them."""
+
+
+class WrongKey(InvalidInput):
+    """A passphrase, code or key that fits nothing here, or something sealed to keys that are not held here."""
+
+
+class SealBroken(BailiwickError):
+    """Something sealed was changed, cut off or put in another's place, or never was what it claims to be."""

@@ -1,0 +1,172 @@
+"""Adding and opening slots in the ways a person knows: passphrase, keychain, key file, recovery code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from core.crypto import keychain
+from core.crypto.identity import Identity
+from core.crypto.passphrases import (
+    Prompt,
+    check_strength,
+    given_passphrase,
+    normalised,
+    random_passphrase,
+    read_key_file,
+    write_key_file,
+)
+from core.crypto.recovery_code import new_recovery_code, read_recovery_code
+from core.crypto.secret import HOW_TO_UNLOCK, Secret
+from core.crypto.slot_header import SlotKind
+from core.crypto.slots import KeySlots, Slot
+from core.crypto.whole_files import delete
+from core.errors import BailiwickError, InvalidInput, NotFound, WrongKey
+from core.ids import new_id
+
+
+def add_passphrase(slots: KeySlots, identity: Identity, passphrase: Secret, *, label: str = "") -> Slot:
+    """A slot for what a person chose. Raises InvalidInput when it is too short, and as ``KeySlots.add``."""
+    check_strength(passphrase)
+    return slots.add(identity, SlotKind.PASSPHRASE, normalised(passphrase), label=label)
+
+
+def add_recovery_code(slots: KeySlots, identity: Identity, *, label: str = "") -> tuple[Slot, Secret]:
+    """A slot and its code, which is shown once and kept nowhere. As shown, it is the passphrase for ``age -d``."""
+    code = new_recovery_code()
+    return slots.add(identity, SlotKind.RECOVERY_CODE, code, label=label), code
+
+
+def add_key_file(slots: KeySlots, identity: Identity, path: Path, *, label: str = "") -> Slot:
+    """A slot whose passphrase lies in a new file, mode 0600.
+
+    Raises InvalidInput when ``path`` exists, or lies in the workspace: a copy of that would hold lock and key.
+    """
+    path = path.absolute()
+    if (path.parent.resolve() / path.name).is_relative_to(slots.folder.parent.resolve()):
+        raise InvalidInput(
+            "A key file inside the workspace would travel with what it opens.", "Name a file in another folder."
+        )
+    slot_id, passphrase = new_id(), random_passphrase()
+    write_key_file(path, slot_id, passphrase)
+    try:
+        return slots.add(identity, SlotKind.KEY_FILE, passphrase, label=label, slot_id=slot_id)
+    except BaseException:
+        delete(path)
+        raise
+
+
+def add_keychain(slots: KeySlots, identity: Identity, *, label: str = "") -> Slot:
+    """A slot whose passphrase lies in this machine's keychain. Raises Unreachable when there is none that works."""
+    slot_id, passphrase = new_id(), random_passphrase()
+    keychain.keep(slot_id, passphrase)
+    try:
+        return slots.add(identity, SlotKind.KEYCHAIN, passphrase, label=label, slot_id=slot_id)
+    except BaseException:
+        keychain.forget(slot_id)
+        raise
+
+
+def open_by_passphrase(slots: KeySlots, passphrase: Secret) -> Identity:
+    """The identity, by whichever passphrase slot fits. Raises WrongKey, or what the only such slot says is wrong."""
+    return _first_that_opens(slots, SlotKind.PASSPHRASE, normalised(passphrase), "passphrase")
+
+
+def open_by_recovery_code(slots: KeySlots, typed: Secret) -> Identity:
+    """The identity, by a recovery code; raises InvalidInput that tells a typing error from a wrong code (WrongKey)."""
+    return _first_that_opens(slots, SlotKind.RECOVERY_CODE, read_recovery_code(typed), "recovery code")
+
+
+def open_by_key_file(slots: KeySlots, path: Path) -> Identity:
+    """The identity, by a key file. Raises as ``read_key_file`` and ``KeySlots.open``."""
+    slot_id, passphrase = read_key_file(path)
+    return slots.open(slot_id, passphrase)
+
+
+def open_by_keychain(slots: KeySlots) -> Identity:
+    """The identity, by this machine's keychain, asking nobody.
+
+    Raises Unreachable when there is no keychain, NotFound when it holds nothing for this workspace.
+    """
+    for slot in slots.listed():
+        if slot.kind is SlotKind.KEYCHAIN:
+            passphrase = keychain.fetch(slot.id)
+            if passphrase is not None:
+                return slots.open(slot.id, passphrase)
+    raise NotFound("The keychain of this machine holds no key of this workspace.", HOW_TO_UNLOCK)
+
+
+def open_somehow(
+    slots: KeySlots,
+    *,
+    prompt: Prompt | None = None,
+    key_file: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Identity:
+    """The identity, by what is at hand: the key file named, else the keychain, else a passphrase file or the prompt.
+
+    Raises Locked when nothing is at hand, NotFound when the workspace has no slots, and as the other functions.
+    """
+    if key_file is not None:
+        return open_by_key_file(slots, key_file)
+    kinds = {slot.kind for slot in slots.listed()}
+    if not kinds:
+        raise NotFound("This workspace has no keys yet.", "Make them with `bailiwick keys add`.")
+    if SlotKind.KEYCHAIN in kinds:
+        with suppress(BailiwickError):
+            return open_by_keychain(slots)
+    return open_by_passphrase(slots, given_passphrase(prompt, "Passphrase of the workspace: ", environ))
+
+
+def remove_slot(slots: KeySlots, slot_id: str, identity: Identity) -> None:
+    """Remove a slot, and its passphrase from the keychain; a key file stays, and opens nothing any more.
+
+    Raises as ``KeySlots.remove``. A keychain slot counts as another way in only where this machine's keychain opens it.
+    """
+    slots.remove(slot_id, identity, lambda slot: slot.kind is not SlotKind.KEYCHAIN or _opens_by_keychain(slots, slot))
+    keychain.forget(slot_id)
+
+
+def change_passphrase(slots: KeySlots, identity: Identity, slot_id: str, passphrase: Secret) -> Slot:
+    """Add a slot for a new passphrase, open it, then remove the old one; a crash between leaves both.
+
+    Raises as ``add_passphrase`` and ``remove_slot``; whatever it raises, what opened before still opens.
+    """
+    old = slots.find(slot_id)
+    new = add_passphrase(slots, identity, passphrase, label=old.header.label if old.header else "")
+    opened = slots.open(new.id, normalised(passphrase))
+    remove_slot(slots, old.id, opened)
+    opened.forget()
+    return new
+
+
+def _first_that_opens(slots: KeySlots, kind: SlotKind, passphrase: Secret, what: str) -> Identity:
+    # A slot without its header may be of any kind.
+    candidates = [slot for slot in slots.listed() if slot.kind in (kind, None)]
+    damaged: list[BailiwickError] = []
+    for slot in candidates:
+        try:
+            return slots.open(slot.id, passphrase)
+        except WrongKey:
+            continue
+        except BailiwickError as error:
+            damaged.append(error)
+    if damaged and len(damaged) == len(candidates):
+        raise damaged[0]
+    if not candidates:
+        raise NotFound(f"This workspace has no key slot for a {what}.", "`bailiwick keys list` shows what it has.")
+    hint = f"If it was typed well: {damaged[0].message}" if damaged else "Check what was typed."
+    raise WrongKey(f"That {what} opens no key slot of this workspace.", hint)
+
+
+def _opens_by_keychain(slots: KeySlots, slot: Slot) -> bool:
+    try:
+        passphrase = keychain.fetch(slot.id)
+        if passphrase is None:
+            return False
+        slots.open(slot.id, passphrase).forget()
+    except BailiwickError:
+        return False
+    return True
