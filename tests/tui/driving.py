@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tui.app import BailiwickApp
+from tui.panes import PANES
 
 PATIENCE_SECONDS = 15.0
 NO_CONFIG = Path("/nonexistent")
@@ -48,7 +49,7 @@ async def running(
 async def settled(app: BailiwickApp, pilot: Pilot[None]) -> None:
     """Wait until the workspace is open, the panes are mounted and the first count is in."""
     await until(lambda: app.workspace is not None, "the workspace")
-    await until(lambda: len(app.host.mounted) == 6, "the panes")
+    await until(lambda: len(app.host.mounted) == len(PANES), "the panes")
     search = next(pane for pane in app.host.mounted if pane.PANE_ID == "search")
     await until(lambda: getattr(search, "_sources") >= 0, "the first count")  # noqa: B009 - it is not public
     for field in app.screen.query(Input):

@@ -150,7 +150,7 @@ async def test_closing_closes_the_workspace() -> None:
 
 
 async def test_bad_keymap_entries_become_one_toast(tmp_path: Path) -> None:
-    (tmp_path / KEYMAP_FILE).write_text('view.zoom: "w"\nno.such: "k"\nwork.add: "q"\n')
+    (tmp_path / KEYMAP_FILE).write_text('view.zoom: "y"\nno.such: "k"\nwork.add: "q"\n')
     workspace = FakeWorkspace()
     app = BailiwickApp(lambda: workspace, config_folder=tmp_path)
     async with app.run_test(size=(160, 48)) as pilot:
@@ -158,7 +158,7 @@ async def test_bad_keymap_entries_become_one_toast(tmp_path: Path) -> None:
         complaints = [each.message for each in app._notifications if KEYMAP_FILE in each.message]
         assert len(complaints) == 1
         assert "no.such" in complaints[0]
-        await pilot.press("escape", "escape", "w")
+        await pilot.press("escape", "escape", "y")
         await pilot.pause()
         assert not app.query_one(CardColumn).display
     app.close_workspace()

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
+from agent_data import Clock, fill
 from driving import answered, make_app, settled, type_text, until
 from fake_workspace import FakeWorkspace
+from message_data import hold_ids, talk
 from textual.pilot import Pilot
 
 from tui.app import BailiwickApp
+from tui.panes.audit import AuditPane
+from tui.panes.messages import MessagesPane
 from tui.screens.help import HelpScreen
+from tui.widgets.agent_detail import AgentDetail
+from tui.widgets.cards import Card
 from tui.widgets.document_reader import DocumentReader
+from tui.widgets.state_list import StateList
 
 SIZES = [(80, 24), (160, 48)]
 Compare = Callable[..., bool]
 
 
-def prepared(*keys: str, typed: str = "") -> Callable[[Pilot[None]], object]:
+def prepared(*keys: str, typed: str = "") -> Callable[[Pilot[None]], Awaitable[None]]:
     """What to do before the picture is taken."""
 
     async def before(pilot: Pilot[None]) -> None:
@@ -35,6 +44,8 @@ def prepared(*keys: str, typed: str = "") -> Callable[[Pilot[None]], object]:
         if isinstance(app.screen, HelpScreen):
             await until(lambda: bool(app.screen.query("MarkdownParagraph")), "the help's text")
             await app.workers.wait_for_complete()
+        card = app.screen_stack[0].query_one_optional("#card-hardware", Card)
+        await until(lambda: card is None or not card.is_on_screen or "Ours" in str(card.content), "the first reading")
         await pilot.pause(0.2)
 
     return before
@@ -42,11 +53,10 @@ def prepared(*keys: str, typed: str = "") -> Callable[[Pilot[None]], object]:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("theme", ["bailiwick-dark", "bailiwick-light"])
-@pytest.mark.parametrize("name", ["welcome", "hits", "reading", "agents", "hardware", "help", "add"])
+@pytest.mark.parametrize("name", ["welcome", "hits", "reading", "hardware", "help", "add"])
 def test_screen(snap_compare: Compare, name: str, theme: str, size: tuple[int, int]) -> None:
     keys: dict[str, tuple[str, ...]] = {
         "reading": ("enter", "enter"),
-        "agents": ("escape", "escape", "1"),
         "hardware": ("escape", "escape", "6"),
         "help": ("escape", "escape", "question_mark"),
         "add": ("a",),
@@ -56,5 +66,89 @@ def test_screen(snap_compare: Compare, name: str, theme: str, size: tuple[int, i
     app = make_app(workspace, theme=theme)
     try:
         assert snap_compare(app, run_before=prepared(*keys.get(name, ()), typed=typed), terminal_size=size)
+    finally:
+        workspace.close()
+
+
+async def cards_at_rest(app: BailiwickApp) -> None:
+    """Wait until the other panes' cards say what they have to say."""
+    before: list[str] | None = None
+    while (now := [str(card.content) for card in app.query(Card)]) != before:
+        before = now
+        await asyncio.sleep(0.6)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("theme", ["bailiwick-dark", "bailiwick-light"])
+@pytest.mark.parametrize("name", ["no-agents", "agents", "agent-detail"])
+@pytest.mark.usefixtures("universal_time")
+def test_agents(
+    snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, name: str, theme: str, size: tuple[int, int]
+) -> None:
+    clock = Clock()
+    clock.hold(monkeypatch)
+    workspace = FakeWorkspace()
+    if name != "no-agents":
+        fill(workspace.agentfs, clock)
+    app = make_app(workspace, theme=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await prepared("escape", "escape", "1")(pilot)
+        detail = app.query_one(AgentDetail)
+        await until(lambda: name == "no-agents" or not detail.is_waiting, "the first agent")
+        if name == "agent-detail":
+            await pilot.press("enter")
+            app.query_one(StateList).go_to("state:plan/today")
+            await until(lambda: detail.state is not None and detail.state.key == "plan/today", "the value")
+        await cards_at_rest(app)
+        await pilot.pause()
+
+    try:
+        assert snap_compare(app, run_before=before, terminal_size=size)
+    finally:
+        workspace.close()
+
+
+@pytest.fixture
+def universal_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have this process read clocks in UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("theme", ["bailiwick-dark", "bailiwick-light"])
+@pytest.mark.parametrize("name", ["messages", "message-detail", "audit"])
+@pytest.mark.usefixtures("universal_time")
+def test_logs(
+    snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, name: str, theme: str, size: tuple[int, int]
+) -> None:
+    clock = Clock()
+    clock.hold(monkeypatch)
+    hold_ids(monkeypatch)
+    workspace = FakeWorkspace()
+    said = talk(workspace.agentfs, clock)
+    app = make_app(workspace, theme=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await prepared("escape", "escape", "7" if name == "audit" else "2")(pilot)
+        if name == "audit":
+            await pilot.press("v")
+            audit = app.query_one(AuditPane)
+            await until(lambda: audit.verification.verdict is not None, "the verdict")
+        else:
+            pane = app.query_one(MessagesPane)
+            shown = said["question" if name == "message-detail" else "last"]
+            pane.log_view.go_to(shown.sequence - 1)
+            facts = pane.detail
+            await until(lambda: facts.facts is not None and facts.facts.message.id == shown.id, "the message")
+            await pilot.press(*(("enter",) if name == "message-detail" else ()))
+        await pilot.pause(0.5)
+
+    try:
+        assert snap_compare(app, run_before=before, terminal_size=size)
     finally:
         workspace.close()

@@ -33,4 +33,5 @@ PANES: tuple[PaneEntry, ...] = (
     PaneEntry("sync", 4, "Sync", "tui.panes.sync:SyncPane"),
     PaneEntry("conflicts", 5, "Conflicts", "tui.panes.conflicts:ConflictsPane"),
     PaneEntry("hardware", 6, "Hardware", "tui.panes.hardware:HardwarePane"),
+    PaneEntry("audit", 7, "Audit", "tui.panes.audit:AuditPane"),
 )

@@ -41,6 +41,7 @@ _DETAILS = (
     _Detail(product=True, workspace=False, badges=True, padding=" ", gap=" "),
     _Detail(product=True, workspace=False, badges=True, padding=" ", gap=""),
     _Detail(product=False, workspace=False, badges=True, padding=" ", gap=""),
+    _Detail(product=False, workspace=False, badges=True, padding="", gap=" "),
     _Detail(product=False, workspace=False, badges=False, padding=" ", gap=""),
     _Detail(product=False, workspace=False, badges=False, padding="", gap=" "),
 )
