@@ -236,7 +236,7 @@ def _is_personal_number(number: str, region: str | None) -> bool:
 
 
 def ip_addresses(text: str) -> Iterator[Finding]:
-    """IPv4 and IPv6 addresses of hosts: no loopback, documentation, multicast or unspecified ones, masks or versions."""
+    """IPv4 and IPv6 addresses of hosts: no loopback, documentation, multicast or unspecified ones, masks, versions."""
     if text.count(".") >= 3:
         for match in _IPV4.finditer(text):
             before = text[max(0, match.start() - 40) : match.start()]

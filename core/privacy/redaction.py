@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -54,7 +54,15 @@ class _Placeholders:
                     break
             self.given[key] = placeholder
         self.counts[kind] += 1
-        return self.given[key] + "".join(_LINE_ENDS.findall(text))
+        return on_the_lines_of(text, self.given[key])
+
+
+def on_the_lines_of(text: str, placeholder: str) -> str:
+    """``placeholder`` in the place of ``text``: where that has several lines, as many, the first and last replaced."""
+    ends = _LINE_ENDS.findall(text)
+    if not ends:
+        return placeholder
+    return placeholder + "".join(ends) + ("" if text.endswith(ends[-1]) else placeholder)
 
 
 def redact(value: JSONValue, classifier: Classifier) -> Redacted:
@@ -144,7 +152,9 @@ def _mapped(value: JSONValue, leaf: Leaf, name: str) -> JSONValue:
     if isinstance(value, bool) or value is None:
         return value
     text = str(value)
-    return value if leaf(text, name) == text else type(value)(0)
+    if leaf(text, name) == text:
+        return value
+    return 0 if isinstance(value, int) else 0.0
 
 
 def _mapped_object(value: dict[str, JSONValue], leaf: Leaf) -> JSONValue:

@@ -12,6 +12,7 @@ import traceback
 from core.privacy import personal_data
 from core.privacy.classification import secrets
 from core.privacy.findings import Finding, FindingKind, without_overlaps
+from core.privacy.redaction import on_the_lines_of
 
 SECRET = "<secret>"
 HOME = "~"
@@ -70,4 +71,4 @@ class ScrubbingFilter(logging.Filter):
 def _replacement(finding: Finding, text: str) -> str:
     if finding.kind is FindingKind.HOME_PATH:
         return HOME
-    return SECRET + "\n" * text.count("\n", finding.start, finding.end)
+    return on_the_lines_of(text[finding.start : finding.end], SECRET)

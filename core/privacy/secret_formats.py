@@ -162,7 +162,8 @@ _SHAPES: _Table = (
         (
             r"-----BEGIN (?P<label>(?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?)-----"
             r"(?=(?:(?!-----)[\s\S]){0,600}?[A-Za-z0-9+/=]{24})"
-            rf"(?:{_PEM_BODY}-----END (?P=label)-----|(?:\s|\\[nr]|[#>*|\"',+])*(?:[A-Za-z0-9+/=:,\\-]{{4,}}\s*){{1,400}})"
+            rf"(?:{_PEM_BODY}-----END (?P=label)-----"
+            r"|(?:\s|\\[nr]|[#>*|\"',+])*(?:[A-Za-z0-9+/=:,\\-]{4,}\s*){1,400})"
         ),
     ),
     ("putty_private_key", ("private-lines:",), r"Private-Lines: \d+\s(?P<secret>(?:[A-Za-z0-9+/=]{16,}\s?){1,200})"),

@@ -91,7 +91,7 @@ Place = tuple[FindingKind, int, int]
 def scored(
     over: Iterable[Case], find: Callable[[Case], Iterable[Place]], kinds: Iterable[FindingKind] = tuple(FindingKind)
 ) -> dict[FindingKind, Score]:
-    """Scores by kind: a label is hit by an overlapping place of its kind; a place that overlaps none is a false alarm."""
+    """Scores by kind: a label is hit by an overlapping place of its kind, a place that overlaps none is false."""
     scores = {kind: Score() for kind in kinds}
     for case in over:
         places = [place for place in find(case) if place[0] in scores]
