@@ -27,7 +27,7 @@ class Database:
         self.path = path
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._closed = False
 
     def connection(self) -> sqlite3.Connection:
@@ -38,6 +38,7 @@ class Database:
         with self._lock:
             if self._closed:
                 raise WorkspaceUnusable("The workspace is closed.")
+            self._close_orphans()
             with translated(self.path):
                 connection = sqlite3.connect(
                     self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -46,7 +47,7 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
-            self._connections.append(connection)
+            self._connections.append((threading.current_thread(), connection))
         self._local.connection = connection
         return connection
 
@@ -73,9 +74,16 @@ class Database:
         """Close every thread's connection."""
         with self._lock:
             self._closed = True
-            for connection in self._connections:
+            for _, connection in self._connections:
                 connection.close()
             self._connections.clear()
+
+    def _close_orphans(self) -> None:
+        """Close what threads that have ended left behind."""
+        for thread, connection in self._connections:
+            if not thread.is_alive():
+                connection.close()
+        self._connections = [each for each in self._connections if each[0].is_alive()]
 
 
 @contextmanager

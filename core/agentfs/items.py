@@ -55,11 +55,13 @@ class ItemStore:
         by: Actor | None = None,
         action: str = "",
         details: JSONObject | None = None,
+        new_item_id: str = "",
     ) -> tuple[str, str | None]:
         """Create or replace the item at ``write.path`` within the caller's transaction.
 
-        The audit record says that ``by`` did ``action`` (``<kind>.put`` by itself), with ``details``. Returns the
-        item's id and the hash of the content it no longer holds, if any; an equal item is left alone.
+        A new item gets ``new_item_id``, or an id made here. The audit record says that ``by`` did ``action``
+        (``<kind>.put`` by itself), with ``details``. Returns the item's id and the hash of the content it no longer
+        holds, if any; an equal item is left alone.
         """
         sha256 = self._contents.write(connection, write.data)
         metadata = to_json(dict(write.metadata))
@@ -67,7 +69,7 @@ class ItemStore:
         row = connection.execute("SELECT * FROM items WHERE path = ?", (write.path,)).fetchone()
         if row is not None and not row["deleted"] and row["sha256"] == sha256 and row["metadata"] == metadata:
             return str(row["id"]), None
-        item_id = str(row["id"]) if row is not None else new_id()
+        item_id = str(row["id"]) if row is not None else new_item_id or new_id()
         base = str(row["sha256"]) if row is not None and not row["deleted"] else None
         position = self._journal(connection, item_id, "put", sha256, base, moment)
         connection.execute(

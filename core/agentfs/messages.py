@@ -118,7 +118,8 @@ class MessageStore:
             ItemWrite(f"messages/{message_id}", Kind.MESSAGE, owner, text.encode(), metadata=metadata),
             by=by,
             action="message.send",
-            details={"message": message_id, "recipients": len(receivers)},
+            details={"recipients": len(receivers)},
+            new_item_id=message_id,
         )
         sequence = connection.execute(
             "INSERT INTO agent_communications (id, from_agent, to_agent, message_type, message_content, timestamp,"

@@ -138,7 +138,7 @@ class SessionStore:
         data = to_json({name: row[name] for name in names}).encode()
         metadata = {"agent": row["agent_id"], "moment": to_text(now())}
         write = ItemWrite(f"sessions/{session_id}", Kind.SESSION, row["owner"], data, metadata=metadata)
-        self._items.put(connection, write, by=by, action=action)
+        self._items.put(connection, write, by=by, action=action, new_item_id=session_id)
 
 
 def _check_tool(tool: str) -> None:
