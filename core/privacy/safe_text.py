@@ -16,6 +16,7 @@ from core.privacy.redaction import on_the_lines_of
 
 SECRET = "<secret>"
 HOME = "~"
+_ROUNDS = 5
 _OWN_FIELDS = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
 
 
@@ -25,9 +26,15 @@ def scrub(text: str) -> str:
     Lines are kept, clean texts are returned as they are, and scrubbing twice changes nothing more. Thread-safe; never
     raises. It knows formats and named values only: for what leaves the machine use ``redact``.
     """
-    found: list[Finding] = [*secrets(text), *(finding for finding, _ in personal_data.home_paths(text))]
-    if not found:
-        return text
+    for _ in range(_ROUNDS):
+        found = [*secrets(text), *(finding for finding, _ in personal_data.home_paths(text))]
+        if not found:
+            break
+        text = _replaced(text, found)
+    return text
+
+
+def _replaced(text: str, found: list[Finding]) -> str:
     pieces: list[str] = []
     position = 0
     for finding in without_overlaps(found):
