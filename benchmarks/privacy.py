@@ -3,8 +3,8 @@
     uv run python benchmarks/privacy.py [--megabytes N]
 
 Prints one markdown table per part of the cases and one over all. The bare scanner scans each case as a file with its
-own default plugins and filters; for it every finding but a public IP address counts as a secret. (Those it never reports:
-one of its filters drops values without letters.)
+own default plugins and filters; for it every finding but a public IP address counts as a secret (those
+one of its filters drops again, as values without letters).
 """
 
 from __future__ import annotations
