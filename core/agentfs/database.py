@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.errors import BailiwickError, StorageFull, Unreachable, WorkspaceUnusable
+from core.errors import BailiwickError, InvalidInput, StorageFull, Unreachable, WorkspaceUnusable
 from core.model import JSONValue
 
 BUSY_SECONDS = 10.0
@@ -56,7 +58,7 @@ class Database:
         """A write transaction: committed when the block ends, rolled back when it raises."""
         connection = self.connection()
         with translated(self.path):
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection)
             try:
                 yield connection
                 connection.execute("COMMIT")
@@ -86,6 +88,24 @@ class Database:
         self._connections = [each for each in self._connections if each[0].is_alive()]
 
 
+def _begin(connection: sqlite3.Connection) -> None:
+    """Take the write lock, asking often: SQLite's own waiting asks ten times a second and so comes last for seconds."""
+    end = time.monotonic() + BUSY_SECONDS
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+            else:
+                return
+            time.sleep(random.uniform(0.002, 0.012))
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's and the system's complaints inside the block into the errors a person can act on."""
@@ -93,6 +113,8 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _as_sentence(error, path) from error
+    except UnicodeEncodeError:
+        raise InvalidInput("A text holds half a character (a lone surrogate), which cannot be kept.") from None
     except OSError as error:
         if error.errno in (28, 122, 27):
             raise StorageFull("The disk is full.", "Free some space and try again; nothing was half-written.") from None

@@ -40,10 +40,12 @@ async def test_typing_searches_and_the_best_hit_is_read_beside() -> None:
         await until(lambda: len(titles(app)) == 4, "the hits")
         assert "4 hits · hybrid · path exact · 4 candidates · 1.5 ms" in facts(app)
         reader = app.query_one(DocumentReader)
-        await until(lambda: reader.virtual_size.height > 5, "the document")
-        shown = "\n".join(reader.render_line(y).text for y in range(reader.size.height))
-        assert "kettle.Kettle.fill  line 3" in shown
-        assert "The first sentence about boil." in shown
+
+        def shown() -> str:
+            return "\n".join(reader.render_line(y).text for y in range(reader.size.height))
+
+        await until(lambda: "kettle.Kettle.fill  line 3" in shown(), "the document")
+        assert "The first sentence about boil." in shown()
 
 
 async def test_only_the_newest_question_is_shown() -> None:
