@@ -126,6 +126,19 @@ class State:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StateEntry:
+    """What a list shows of a state: everything but its value."""
+
+    key: str
+    version: int
+    kind: Kind
+    critical: bool
+    size: int
+    updated_at: datetime
+    expires_at: datetime | None = None
+
+
 class StateOperation(StrEnum):
     """What made a version."""
 

@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from core.agent_model import Actor, ActorKind, State, StateOperation, StateVersion
+from core.agent_model import Actor, ActorKind, State, StateEntry, StateOperation, StateVersion
 from core.agentfs.agents import NAMED_AGENT, AgentRegistry
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
@@ -154,12 +154,27 @@ class StateStore:
             )
             return [_state(row) for row in rows]
 
-    def history(self, agent: str, key: str) -> list[StateVersion]:
-        """Every version of a key, the newest first; raises NotFound for a key that never was."""
+    def entries(self, agent: str, *, limit: int = 1000) -> list[StateEntry]:
+        """The living states by key, without reading their values."""
+        agent_id = self._agents.get(agent).id
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT state_key, version, kind, critical, size, updated_at, expires_at FROM agent_states"  # noqa: S608 - as above
+                f" WHERE agent_id = :agent AND {_ALIVE} ORDER BY state_key LIMIT :limit",
+                {"agent": agent_id, "limit": limit, "now": to_text(now())},
+            )
+            return [_entry(row) for row in rows]
+
+    def history(self, agent: str, key: str, *, limit: int | None = None) -> list[StateVersion]:
+        """The versions of a key, the newest first, all or at most ``limit``.
+
+        Raises NotFound for a key that never was.
+        """
         state_id = self._known(agent, key)["id"]
         with translated(self._database.path):
             rows = self._database.connection().execute(
-                "SELECT * FROM state_history WHERE state_id = ? ORDER BY version DESC", (state_id,)
+                "SELECT * FROM state_history WHERE state_id = ? ORDER BY version DESC LIMIT ?",
+                (state_id, -1 if limit is None else limit),
             )
             return [_version(row) for row in rows]
 
@@ -299,7 +314,7 @@ class StateStore:
         self._apply(connection, row, change, self._agents.engine)
 
     def _writer(self, connection: sqlite3.Connection, agent: str, by: Actor) -> str:
-        """The id of the agent whose state it is; an agent that writes must have its place."""
+        """The id of the agent whose state it is; others may write it too, and an agent that writes needs its place."""
         agent_id = self._agents.id_of(connection, agent)
         if by.kind is ActorKind.AGENT:
             self._agents.touch(connection, by.id)
@@ -353,6 +368,18 @@ def _state(row: sqlite3.Row) -> State:
         agent_id=row["agent_id"],
         key=row["state_key"],
         value=json.loads(row["state_value"]),
+        version=row["version"],
+        kind=Kind(row["kind"]),
+        critical=bool(row["critical"]),
+        size=row["size"],
+        updated_at=from_text(row["updated_at"]),
+        expires_at=from_text(row["expires_at"]) if row["expires_at"] else None,
+    )
+
+
+def _entry(row: sqlite3.Row) -> StateEntry:
+    return StateEntry(
+        key=row["state_key"],
         version=row["version"],
         kind=Kind(row["kind"]),
         critical=bool(row["critical"]),

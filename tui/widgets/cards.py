@@ -36,6 +36,8 @@ class Card(Static):
         if text != self._shown:
             self._shown = text
             self.update(Content(text) if isinstance(text, str) else text)
+            # Of two changes between two frames Textual can keep the first one's height, so it is measured once more.
+            self.call_after_refresh(self.refresh, layout=True)
 
     def on_click(self, event: events.Click) -> None:
         """Go to the pane."""
