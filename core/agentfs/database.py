@@ -114,7 +114,7 @@ def translated(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _as_sentence(error, path) from error
     except UnicodeEncodeError:
-        raise InvalidInput("A text holds half a character (a lone surrogate), which cannot be kept.") from None
+        raise InvalidInput("What was given is not valid text.", "Use UTF-8.") from None
     except OSError as error:
         if error.errno in (28, 122, 27):
             raise StorageFull("The disk is full.", "Free some space and try again; nothing was half-written.") from None

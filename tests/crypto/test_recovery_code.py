@@ -65,6 +65,7 @@ def test_every_exchange_of_two_symbols_is_noticed() -> None:
         ("U" + PLAIN[1:], "has no 'U'"),
         ("é" + PLAIN[1:], "has no 'É'"),
     ],
+    ids=["nothing", "one-less", "one-more", "a-group-less", "no-such-letter", "no-such-sign"],
 )
 def test_what_is_wrong_is_said(typed: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
