@@ -37,7 +37,7 @@ def open_dashboard(root: Path, role: str, begin: Callable[[Workspace], None] | N
     def open_workspace() -> Workspace:
         from core.engine import Duties
         from core.workspace import Workspace
-        from tui.commands.options import start_logging
+        from tui.logs import start_logging
 
         workspace = Workspace(root, settings, role=role, duties=Duties.ALL, or_viewer=True)
         start_logging(root)

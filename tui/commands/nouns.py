@@ -17,7 +17,8 @@ from core.agentfs.database import to_text
 from core.config import Settings, load_settings
 from core.errors import InvalidInput, NotFound
 from core.opening import open_agentfs
-from tui.commands.options import Invocation, common_options, start_logging
+from tui.commands.options import Invocation, common_options
+from tui.logs import start_logging
 from tui.printable import printable
 
 DOOR = "cli"

@@ -10,7 +10,8 @@ from core.config import load_settings
 from core.engine import Duties
 from core.errors import NotFound
 from core.workspace import Workspace
-from tui.commands.options import Invocation, start_logging
+from tui.commands.options import Invocation
+from tui.logs import start_logging
 
 
 @contextmanager

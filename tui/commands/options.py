@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -59,20 +58,6 @@ def common_options(function: F) -> F:
 
 
 pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
-
-
-def start_logging(workspace: Path) -> Path:
-    """Log to ``logs/bailiwick.log`` of the workspace, which must exist; returns the file's path."""
-    from logging.handlers import RotatingFileHandler
-
-    folder = workspace / "logs"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / "bailiwick.log"
-    handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=3, encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().addHandler(handler)
-    logging.getLogger().setLevel(logging.WARNING)
-    return path
 
 
 def _take_workspace(context: click.Context, _: click.Parameter, value: str | None) -> None:

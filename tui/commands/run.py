@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -107,12 +106,9 @@ def _report(message: str, hint: str, code: int, wants_json: bool, facts: Mapping
 
 
 def _crash(error: Exception) -> tuple[str, str]:
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"bailiwick-crash-{os.getpid()}.log"
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.FileHandler):
-            path = Path(handler.baseFilename)
-            break
-    else:
-        logging.getLogger().addHandler(logging.FileHandler(path, encoding="utf-8"))
+    # Imported here: what breaks is rare, and files that rotate bring sockets along.
+    from tui.logs import crash_log
+
+    path = crash_log()
     logging.getLogger("bailiwick").error("unexpected %s", type(error).__name__, exc_info=error)
     return f"Something broke inside Bailiwick ({type(error).__name__}).", f"The details are in {path}."
