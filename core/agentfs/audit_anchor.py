@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.agentfs.database import now, to_json, to_text, translated
+from core.model import JSONObject
 
 HEAD_FILE = "audit-head.json"
 KEY_FILE = "device.key"
+KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ class AnchorState:
 
 
 class AuditAnchor:
-    """Signs heads with the device's Ed25519 key (RFC 8032), made when first needed. Safe from any thread."""
+    """Signs heads with the device's key: HMAC-SHA256 (RFC 2104) over canonical JSON. Safe from any thread.
+
+    Only this device checks this signature, and a public-key library would cost every dashboard six megabytes.
+    """
 
     def __init__(self, root: Path) -> None:
         self._head = root / HEAD_FILE
@@ -42,27 +48,19 @@ class AuditAnchor:
             return AnchorState()
         except (OSError, ValueError, KeyError, TypeError):
             return AnchorState(problem=f"The signed head {HEAD_FILE} cannot be read.")
-        # Imported here and below: signing is rare and the library is slow to load.
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
         try:
-            private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(self._key.read_text(encoding="ascii").strip()))
-            private.public_key().verify(signature, to_json(body).encode())
+            expected = _signature(_key_in(self._key), body)
         except (OSError, ValueError):
             return AnchorState(problem=f"The device's key {self._key} is missing or damaged.")
-        except InvalidSignature:
+        if not hmac.compare_digest(expected, signature):
             return AnchorState(problem=f"The signature of {HEAD_FILE} does not fit.")
         return AnchorState(position, digest)
 
     def write(self, device: str, position: int, digest: str) -> None:
         """Sign a head; complete before the old one is replaced."""
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
         with translated(self._head):
-            private = Ed25519PrivateKey.from_private_bytes(self._secret())
-            body = {"device": device, "position": position, "hash": digest, "at": to_text(now())}
-            signed = {"head": body, "signature": private.sign(to_json(body).encode()).hex()}
+            body: JSONObject = {"device": device, "position": position, "hash": digest, "at": to_text(now())}
+            signed = {"head": body, "signature": _signature(self._secret(), body).hex()}
             _write(self._head, to_json(signed), replace=True)
 
     def _secret(self) -> bytes:
@@ -70,8 +68,19 @@ class AuditAnchor:
             self._key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Another process of this workspace may make it at the same moment.
             with contextlib.suppress(FileExistsError):
-                _write(self._key, os.urandom(32).hex(), replace=False)
-        return bytes.fromhex(self._key.read_text(encoding="ascii").strip())
+                _write(self._key, os.urandom(KEY_BYTES).hex(), replace=False)
+        return _key_in(self._key)
+
+
+def _key_in(path: Path) -> bytes:
+    key = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"a key has {KEY_BYTES} bytes")
+    return key
+
+
+def _signature(key: bytes, body: JSONObject) -> bytes:
+    return hmac.digest(key, to_json(body).encode(), "sha256")
 
 
 def _write(path: Path, text: str, *, replace: bool) -> None:
