@@ -12,6 +12,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.screen import Screen
 
 from core.config import user_config_folder
 from core.errors import BailiwickError
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from textual.command import Provider
 
 CLOSE_SECONDS = 5.0
+PANES_CSS = Path(__file__).with_name("panes.tcss")
 WIDE = 120
 SWITCH_SECONDS = 0.001
 
@@ -58,6 +60,16 @@ def _action_provider() -> type[Provider]:
     from tui.screens.palette import ActionProvider
 
     return ActionProvider
+
+
+class MainScreen(Screen[None]):
+    """What lies under all dialogs. Where nothing had the focus, nothing gets it when a dialog closes: keys stay keys."""
+
+    AUTO_FOCUS: ClassVar[str | None] = ""
+
+    def on_screen_suspend(self) -> None:
+        """A dialog opens: what was said before would lie over it."""
+        self.app.clear_notifications()
 
 
 class BailiwickApp(ThemedApp):
@@ -94,6 +106,10 @@ class BailiwickApp(ThemedApp):
         self.tabs, self.host, self.cards = PaneTabs(), PaneHost(start), CardColumn()
         self.work_strip, self.engine_note, self.key_line = WorkStrip(), EngineNote(), KeyLine()
 
+    def get_default_screen(self) -> Screen[None]:
+        """The screen of the panes."""
+        return MainScreen(id="_default")
+
     def compose(self) -> ComposeResult:
         """Tabs on top, the active pane and the cards in the middle, work and keys at the bottom."""
         yield self.tabs
@@ -118,6 +134,7 @@ class BailiwickApp(ThemedApp):
 
     async def on_ready(self) -> None:
         """After the first paint: the pane, the workspace, the other panes, and what was wrong with the user's files."""
+        self.stylesheet.read(PANES_CSS)
         await self.host.show(self.host.active_id)
         self._opener.start(self.post_message)
         for complaint in self.complaints:
