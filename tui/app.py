@@ -63,7 +63,7 @@ def _action_provider() -> type[Provider]:
 
 
 class MainScreen(Screen[None]):
-    """What lies under all dialogs. Where nothing had the focus, nothing gets it when a dialog closes: keys stay keys."""
+    """What lies under all dialogs. Where nothing had the focus, nothing gets it when one closes: keys stay keys."""
 
     AUTO_FOCUS: ClassVar[str | None] = ""
 

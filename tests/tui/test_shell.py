@@ -71,6 +71,25 @@ async def test_a_terminal_too_small_says_so_and_still_quits() -> None:
         await until(lambda: app.return_code is not None, "the end")
 
 
+@pytest.mark.parametrize("covering", ["help", "too small"])
+async def test_keys_stay_keys_after_something_covered_the_welcome(covering: str) -> None:
+    async with running(FakeWorkspace(empty=True)) as (app, pilot):
+        assert app.screen.focused is None
+        if covering == "help":
+            await pilot.press("question_mark")
+            await until(lambda: isinstance(app.screen, HelpScreen), "the help")
+            await pilot.press("escape")
+        else:
+            await pilot.resize_terminal(50, 10)
+            await until(lambda: isinstance(app.screen, TooSmallScreen), "the warning")
+            await pilot.resize_terminal(80, 24)
+        await until(lambda: len(app.screen_stack) == 1, "the dashboard")
+        await pilot.pause()
+        assert app.screen.focused is None
+        await pilot.press("1")
+        await until(lambda: app.host.active_id == "agents", "the agents")
+
+
 async def test_help_lists_what_works_now_and_runs_it() -> None:
     async with running(FakeWorkspace()) as (app, pilot):
         await pilot.press("escape", "escape", "question_mark")
@@ -121,6 +140,14 @@ async def test_a_notice_of_the_core_becomes_a_toast() -> None:
             lambda: any("[index]" in each.message for each in app._notifications),
             "the toast",
         )
+
+
+async def test_a_dialog_is_not_covered_by_what_was_said_before() -> None:
+    async with running(FakeWorkspace()) as (app, pilot):
+        app.notify("said before", timeout=60)
+        await pilot.press("escape", "escape", "question_mark")
+        await until(lambda: isinstance(app.screen, HelpScreen), "the help")
+        await until(lambda: not app._notifications, "the toast to go")
 
 
 async def test_t_switches_between_light_and_dark_and_is_remembered() -> None:
