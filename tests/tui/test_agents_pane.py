@@ -175,6 +175,17 @@ async def test_registering_says_where_the_key_is_and_lists_the_agent(agentfs: Ag
         assert driver.pane.badge() == "1"
 
 
+async def test_registering_a_known_agent_without_a_type_leaves_its_type(agentfs: AgentFS) -> None:
+    agentfs.agents.register("critic", "validation", owner="ada", by=PERSON)
+    async with pane_on(agentfs, (80, 24)) as driver:
+        await driver.press("n")
+        await driver.dialog(RegisterScreen)
+        await type_text(driver.pilot, "critic")
+        await driver.press("enter")
+        await until(lambda: "known again" in driver.text("#registered"), "the answer")
+        assert agentfs.agents.get("critic").type == "validation"
+
+
 # The table
 
 

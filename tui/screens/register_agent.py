@@ -61,14 +61,18 @@ class RegisterScreen(WorkingScreen[None]):
         if not self._text("name"):
             self.answer("Give it a name.", failed=True)
         else:
-            self._register(self._text("name"), self._text("type") or KNOWN_TYPES[0], self._capabilities())
+            self._register(self._text("name"), self._text("type"), self._capabilities())
 
     @work
     async def _register(self, name: str, kind: str, capabilities: JSONObject | None) -> None:
-        person = self._workspace.person
-        registration = await self.done(
-            lambda: self._workspace.agentfs.agents.register(name, kind, capabilities, owner=person.id, by=person)
-        )
+        agents, person = self._workspace.agentfs.agents, self._workspace.person
+
+        def register() -> Registration:
+            """Without a type, an agent that is known keeps the one that it has."""
+            held = next((each.agent.type for each in agents.all() if each.agent.name == name), KNOWN_TYPES[0])
+            return agents.register(name, kind or held, capabilities, owner=person.id, by=person)
+
+        registration = await self.done(register)
         if registration is not None:
             self._show(registration)
 

@@ -41,5 +41,5 @@ class SnapshotScreen(WorkingScreen[None]):
         snapshot = await self.done(lambda: workspace.agentfs.snapshots.take(name, by=workspace.person))
         if snapshot is not None:
             called = f"“{printable(snapshot.name)}”" if snapshot.name else "without a name"
-            self.app.notify(f"Snapshot {called} taken: {snapshot.size:,} bytes, {snapshot.path}", markup=False)
+            self.app.notify(f"Snapshot {called} taken: {snapshot.size:,} bytes.", markup=False)
             self.dismiss(None)
