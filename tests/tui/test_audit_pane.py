@@ -207,6 +207,13 @@ async def test_filters_pile_up_and_esc_peels_them_one_at_a_time() -> None:
         assert "all records" in trail.head
 
 
+async def test_an_action_may_end_with_the_dot_before_what_is_left_open() -> None:
+    async with auditing() as trail:
+        await trail.choose(action="message.")
+        assert "› action message" in trail.head
+        assert trail.log.count > 0
+
+
 @pytest.mark.parametrize(("actor", "kind"), [("engine", "engine"), ("you", "person"), ("ada", "person")])
 async def test_the_engine_and_the_person_can_be_filtered_for(actor: str, kind: str) -> None:
     async with auditing() as trail:

@@ -272,6 +272,7 @@ class AuditPane(LogPane[AuditLine]):
         if self.source is not None:
             self.log_view.go_to(self.source.place(problem.position))
             self.log_view.focus()
+        self.app.clear_notifications()
         self.notify(f"{self._problem + 1} of {len(problems)}: {problem.sentence}", severity="warning", markup=False)
 
     # Filters
@@ -297,7 +298,7 @@ class AuditPane(LogPane[AuditLine]):
             if self.workspace is not None and actor == ENGINE:
                 actor = self.workspace.agentfs.device
             self._set_filters(
-                AuditFilters(self._actor_id(actor), texts["action"], self.people.id_of(subject) or subject)
+                AuditFilters(self._actor_id(actor), texts["action"].rstrip("."), self.people.id_of(subject) or subject)
             )
 
     def _actor_id(self, text: str) -> str:
