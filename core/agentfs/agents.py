@@ -9,6 +9,7 @@ import re
 import secrets
 import sqlite3
 import stat
+import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -31,7 +32,7 @@ from core.errors import InvalidInput, NotAdmitted, NotFound
 from core.ids import new_id, sha256_hex, stable_id
 from core.model import JSONObject
 
-_NAME = re.compile(r"\w[\w .+-]{0,63}")
+_NAME = re.compile(r"\w(?:[\w .+-]{0,62}[\w.+-])?")
 _TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _RESERVED = ("everyone", "all", "bailiwick", PERSON_TYPE)
 # The id of the agent that :agent names: by id, else by the name of one that is here, else of the last one retired.
@@ -81,6 +82,8 @@ class AgentRegistry:
         Raises InvalidInput for an unusable name, type or capabilities.
         """
         _check(name, type, capabilities)
+        if name.casefold() == owner.casefold():
+            raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
         with self._database.transaction() as connection:
             row = connection.execute(
                 "SELECT * FROM agents WHERE name = ? AND admission <> 'retired'", (name,)
@@ -456,11 +459,17 @@ def _moment(text: str | None) -> datetime | None:
     return from_text(text) if text is not None else None
 
 
+def _is_plain(name: str) -> bool:
+    """Whether the name is written in its usual characters and one alphabet, so that it cannot look like another's."""
+    alphabets = {unicodedata.name(letter, "?").split(" ")[0] for letter in name if letter.isalpha()}
+    return unicodedata.normalize("NFKC", name) == name and len(alphabets) <= 1
+
+
 def _check(name: str, kind: str, capabilities: JSONObject | None) -> None:
-    if not _NAME.fullmatch(name) or name.lower() in _RESERVED:
+    if not _NAME.fullmatch(name) or name.casefold() in _RESERVED or not _is_plain(name):
         raise InvalidInput(
             f"{name!r} cannot be an agent's name.",
-            "Use up to 64 letters, digits, blanks and . _ + - and no reserved word.",
+            "Use up to 64 letters of one alphabet, digits, blanks and . _ + - and no reserved word.",
         )
     if not _TYPE.fullmatch(kind) or kind == PERSON_TYPE:
         raise InvalidInput(

@@ -14,6 +14,7 @@ from pathlib import Path
 from core.agent_model import Actor
 from core.agentfs.audit import FIELDS, AuditTrail
 from core.agentfs.database import Database, to_json, to_text, translated
+from core.agentfs.whole_file import sync_folder
 from core.errors import WorkspaceUnusable
 
 Record = dict[str, str | int | None]
@@ -95,6 +96,7 @@ class AuditArchive:
                 raw.flush()
                 os.fsync(raw.fileno())
             os.replace(temporary, path)
+            sync_folder(path.parent)
 
 
 def _file_sha256(path: Path) -> str:

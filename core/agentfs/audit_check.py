@@ -21,6 +21,9 @@ GUARDS = {
     "audit_refuses_update": f"CREATE TRIGGER audit_refuses_update BEFORE UPDATE ON audit\n{_REFUSAL}",
     "audit_refuses_delete": "CREATE TRIGGER audit_refuses_delete BEFORE DELETE ON audit\n"
     f"WHEN OLD.position > {_ARCHIVED}\n{_REFUSAL}",
+    "audit_refuses_replace": "CREATE TRIGGER audit_refuses_replace BEFORE INSERT ON audit\n"  # noqa: S608 - our own text
+    f"WHEN NEW.position <= {_ARCHIVED}\n"
+    f"    OR EXISTS (SELECT 1 FROM audit WHERE position = NEW.position OR journal = NEW.journal)\n{_REFUSAL}",
 }
 _UNRECORDED = {
     "changes of items": """

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from core.agentfs.database import Database, translated
+from core.agentfs.whole_file import sync_folder
 from core.errors import WorkspaceUnusable
 from core.ids import sha256_hex
 
@@ -76,7 +77,8 @@ class ContentStore:
 
     def _write_file(self, digest: str, data: bytes) -> None:
         path = self._path(digest)
-        if path.exists():
+        # A damaged file is written anew: adding its source again is the cure that the error names.
+        if path.exists() and sha256_hex(path.read_bytes()) == digest:
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = path.with_name(f".{digest}.{os.getpid()}.{os.urandom(4).hex()}")
@@ -86,6 +88,7 @@ class ContentStore:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+            sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

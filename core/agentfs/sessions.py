@@ -32,7 +32,7 @@ class SessionStore:
     def start(self, agent: str, *, by: Actor, title: str = "", client: str = "", external_id: str = "") -> Session:
         """Begin a session, or find again the one that a client calls ``external_id``, open once more."""
         with self._database.transaction() as connection:
-            agent_id = self._agents.id_of(connection, agent)
+            agent_id = self._agents.acting(connection, agent, by)
             moment = to_text(now())
             row = connection.execute(
                 "SELECT id FROM sessions WHERE agent_id = ? AND external_id = ?", (agent_id, external_id or None)
@@ -81,7 +81,7 @@ class SessionStore:
         """Note that a tool runs now: the agent is busy with it; returns the call's id."""
         _check_tool(tool)
         with self._database.transaction() as connection:
-            agent_id = self._agents.id_of(connection, agent)
+            agent_id = self._agents.acting(connection, agent, by)
             self._agents.working(connection, agent_id, tool, by)
             call_id = new_id()
             connection.execute(

@@ -30,7 +30,7 @@ def whole_file(target: Path, *, replace: bool) -> Iterator[BinaryIO]:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
     except OSError as error:
         if error.filename is not None and str(error.filename) != str(temporary):
             raise
@@ -41,7 +41,8 @@ def whole_file(target: Path, *, replace: bool) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in ``folder`` survive a power cut too."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -367,7 +367,8 @@ def test_a_person_cannot_be_replaced_retired_or_kept_alive_like_an_agent(agentfs
 
 
 def test_a_person_with_an_agents_name_is_told_apart(agentfs: AgentFS) -> None:
-    join(agentfs, "ada")
+    eve = Actor(ActorKind.PERSON, "eve", "cli")
+    agentfs.agents.register("ada", "research", owner="eve", by=eve)
     join(agentfs, "nia")
     message = agentfs.messages.send("person", "nia", "hello", by=ADA)
     assert message.sender == "ada (person)"

@@ -185,3 +185,9 @@ WHEN OLD.position > (SELECT coalesce(max(last), 0) FROM audit_segments)
 BEGIN
     SELECT raise(ABORT, 'the audit trail is append-only');
 END;
+CREATE TRIGGER audit_refuses_replace BEFORE INSERT ON audit
+WHEN NEW.position <= (SELECT coalesce(max(last), 0) FROM audit_segments)
+    OR EXISTS (SELECT 1 FROM audit WHERE position = NEW.position OR journal = NEW.journal)
+BEGIN
+    SELECT raise(ABORT, 'the audit trail is append-only');
+END;
