@@ -62,6 +62,18 @@ class AuditGrew(Event):
     position: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeysChanged(Event):
+    """The workspace's keys were locked or unlocked in this process, or founded."""
+
+    locked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacyChanged(Event):
+    """An item was shared, opted out, found sensitive or refused to somebody."""
+
+
 class Stage(StrEnum):
     """The long works whose progress is shown."""
 

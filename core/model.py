@@ -34,12 +34,25 @@ class Level(StrEnum):
     PRIVATE = "private"
 
 
+class Sensitivity(StrEnum):
+    """Why an item is sensitive, and so sealed wherever it lies and given to nobody but its owner."""
+
+    NONE = ""
+    SECRET = "secret"
+    """A secret was found in its content."""
+    PATTERN = "pattern"
+    """A private pattern catches its path."""
+    UNKNOWN = "unknown"
+    """It was written before anybody looked; treated as sensitive by everything that lets something out."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One row of truth: everything Bailiwick keeps is an item at a path.
 
     ``position`` is the journal position of its last change; ``base_sha256`` the content it was changed from.
-    A deleted item stays as a tombstone without bytes.
+    A deleted item stays as a tombstone without bytes. Of a ``sealed`` item ``sha256`` is the hash of its sealed bytes,
+    ``size`` that of its content. ``agent_id`` is the agent whose own it is, empty for what belongs to the user.
     """
 
     id: str
@@ -57,6 +70,9 @@ class Item:
     version: int
     deleted: bool
     position: int
+    sensitive: Sensitivity = Sensitivity.UNKNOWN
+    sealed: bool = False
+    agent_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

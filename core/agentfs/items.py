@@ -13,7 +13,7 @@ from core.agentfs.audit import AuditTrail
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.ids import new_id
-from core.model import Item, JSONObject, Kind, Level
+from core.model import Item, JSONObject, Kind, Level, Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,4 +225,7 @@ def _item(row: sqlite3.Row) -> Item:
         version=row["version"],
         deleted=bool(row["deleted"]),
         position=row["position"],
+        sensitive=Sensitivity(row["sensitive"]),
+        sealed=bool(row["sealed"]),
+        agent_id=row["agent_id"] or "",
     )
