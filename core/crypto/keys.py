@@ -19,19 +19,25 @@ from core.errors import Locked
 class Purpose(StrEnum):
     """What a derived key is for. Those of different purposes tell nothing of each other.
 
-    NAME is derived from the first generation, for the same content must keep its name under every later one; who once
-    held the keys can therefore still tell whether a content he knows is there. The others are derived from the newest:
+    NAME and SEAL are derived from the first generation, for the same content must keep its name, and an old proof its
+    worth, under every later one; who once held the keys can therefore still tell whether a content he knows is there,
+    and make proofs. The others are derived from the newest:
     what they protect is written anew or in segments, and notes the id of its generation.
     """
 
     NAME = "name"
     """Names of sealed objects: HMAC of the content's hash."""
+    SEAL = "seal"
+    """Proofs of where something sealed belongs."""
     LOG = "log"
     """Entries of a private area's commit log."""
     AUDIT = "audit"
     """Proofs in the audit trail."""
     INDEX = "index"
     """The encrypted index file; it is derived, and rebuilt when the key changes."""
+
+
+_LASTING = (Purpose.NAME, Purpose.SEAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +127,7 @@ class Keys:
         if generation:
             chosen = identity.generation(generation)
         else:
-            chosen = identity.generations[0] if purpose is Purpose.NAME else identity.newest
+            chosen = identity.generations[0] if purpose in _LASTING else identity.newest
         return Subkey(chosen.id, derived(chosen.key.secret, f"bailiwick/v1/{purpose.value}".encode()))
 
     def rotate(self, from_number: int | None = None) -> Identity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,8 +39,8 @@ def add_recovery_code(slots: KeySlots, identity: Identity, *, label: str = "") -
     return slots.add(identity, SlotKind.RECOVERY_CODE, code, label=label), code
 
 
-def add_key_file(slots: KeySlots, identity: Identity, path: Path, *, label: str = "") -> Slot:
-    """A slot whose passphrase lies in a new file, mode 0600.
+def add_key_file(slots: KeySlots, identity: Identity, path: Path, *, label: str = "", slot_id: str = "") -> Slot:
+    """A slot whose passphrase lies in a new file, mode 0600; ``slot_id`` is a new id where the file is named by it.
 
     Raises InvalidInput when ``path`` exists, or lies in the workspace: a copy of that would hold lock and key.
     """
@@ -49,7 +49,7 @@ def add_key_file(slots: KeySlots, identity: Identity, path: Path, *, label: str 
         raise InvalidInput(
             "A key file inside the workspace would travel with what it opens.", "Name a file in another folder."
         )
-    slot_id, passphrase = new_id(), random_passphrase()
+    slot_id, passphrase = slot_id or new_id(), random_passphrase()
     write_key_file(path, slot_id, passphrase)
     try:
         return slots.add(identity, SlotKind.KEY_FILE, passphrase, label=label, slot_id=slot_id)
@@ -120,13 +120,22 @@ def open_somehow(
     return open_by_passphrase(slots, given_passphrase(prompt, "Passphrase of the workspace: ", environ))
 
 
-def remove_slot(slots: KeySlots, slot_id: str, identity: Identity) -> None:
+def remove_slot(
+    slots: KeySlots, slot_id: str, identity: Identity, opens: Callable[[Slot], bool] = lambda slot: True
+) -> None:
     """Remove a slot, and its passphrase from the keychain; a key file stays, and opens nothing any more.
 
-    Raises as ``KeySlots.remove``. A keychain slot counts as another way in only where this machine's keychain opens it.
+    Raises as ``KeySlots.remove``. Another slot counts as a way in where ``opens`` does not deny it, and one of a
+    keychain only where this machine's keychain opens it.
     """
-    slots.remove(slot_id, identity, lambda slot: slot.kind is not SlotKind.KEYCHAIN or _opens_by_keychain(slots, slot))
-    keychain.forget(slot_id)
+    kind = slots.find(slot_id).kind
+    slots.remove(
+        slot_id,
+        identity,
+        lambda slot: opens(slot) and (slot.kind is not SlotKind.KEYCHAIN or _opens_by_keychain(slots, slot)),
+    )
+    if kind in (SlotKind.KEYCHAIN, None):
+        keychain.forget(slot_id)
 
 
 def change_passphrase(slots: KeySlots, identity: Identity, slot_id: str, passphrase: Secret) -> Slot:

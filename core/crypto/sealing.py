@@ -169,12 +169,12 @@ class _Reader:
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self.head = b""
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     def read(self, size: int) -> Any:
         try:
             piece = self._source.read(size)
-        except Exception as error:
+        except BaseException as error:
             self.failure = error
             raise
         if len(self.head) < _HEAD:
@@ -185,12 +185,12 @@ class _Reader:
 class _Writer:
     def __init__(self, target: BinaryIO) -> None:
         self._target = target
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     def write(self, data: bytes) -> int:
         try:
             written = self._target.write(data)
-        except Exception as error:
+        except BaseException as error:
             self.failure = error
             raise
         return len(data) if written is None else written

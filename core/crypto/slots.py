@@ -68,13 +68,17 @@ class KeySlots:
                     delete(header)
             yield
 
+    def ids(self) -> list[str]:
+        """The ids of the slots, oldest first; no file is read."""
+        return sorted(path.stem for path in self._slots.glob("*.age") if not path.name.startswith("."))
+
     def listed(self) -> list[Slot]:
         """Every slot, oldest first; nothing is decrypted."""
-        return [self._slot(slot_id) for slot_id in self._ids()]
+        return [self._slot(slot_id) for slot_id in self.ids()]
 
     def find(self, beginning: str) -> Slot:
         """The slot whose id begins so; raises NotFound, or InvalidInput when several do."""
-        found = [slot_id for slot_id in self._ids() if beginning and slot_id.startswith(beginning)]
+        found = [slot_id for slot_id in self.ids() if beginning and slot_id.startswith(beginning)]
         if not found:
             raise NotFound(f"There is no key slot {beginning}.", "`bailiwick keys list` shows them.")
         if len(found) > 1:
@@ -165,7 +169,7 @@ class KeySlots:
         opens what it opened before for whoever has a copy of it: rotate, so that new writes are closed to it.
         """
         with self.changing():
-            if slot_id not in self._ids():
+            if slot_id not in self.ids():
                 raise NotFound(f"There is no key slot {slot_id}.", "`bailiwick keys list` shows them.")
             identity = self.complete(identity)
             covered = coverage(self.folder, identity)
@@ -176,14 +180,11 @@ class KeySlots:
                 if slot.id != slot_id
             ):
                 raise InvalidInput(
-                    "This is the last key slot that opens the workspace; without it everything sealed is lost.",
-                    "Add another with `bailiwick keys add` first.",
+                    "This is the last key slot known to open the workspace; without it everything sealed is lost.",
+                    "Add another with `bailiwick keys add` first, or unlock with the one that is to stay.",
                 )
             delete(self._slots / f"{slot_id}.age")
             delete(self._slots / f"{slot_id}.json")
-
-    def _ids(self) -> list[str]:
-        return sorted(path.stem for path in self._slots.glob("*.age") if not path.name.startswith("."))
 
     def _slot(self, slot_id: str) -> Slot:
         header = self._header(slot_id)
@@ -207,7 +208,7 @@ class KeySlots:
         return Slot(slot_id, header, f"{name} or its header was changed after it was written.")
 
     def _owner(self, sealed: bytes) -> str:
-        headers = {slot_id: self._header(slot_id) for slot_id in self._ids()}
+        headers = {slot_id: self._header(slot_id) for slot_id in self.ids()}
         return next((slot_id for slot_id, header in headers.items() if header and header.fits(sealed)), "")
 
     def _header(self, slot_id: str) -> SlotHeader | None:

@@ -115,7 +115,10 @@ def test_derived_keys_differ_and_say_their_generation(keys: Keys) -> None:
     assert all(len(each.secret.reveal()) == 32 for each in before.values())
     keys.rotate()
     after = {purpose: keys.subkey(purpose) for purpose in Purpose}
-    assert {purpose for purpose in Purpose if after[purpose] == before[purpose]} == {Purpose.NAME}
+    assert {purpose for purpose in Purpose if after[purpose] == before[purpose]} == {
+        Purpose.NAME,
+        Purpose.SEAL,
+    }
     for purpose in Purpose:
         assert keys.subkey(purpose, before[purpose].generation) == before[purpose]
     with pytest.raises(InvalidInput, match="no generation"):
@@ -131,7 +134,7 @@ def test_derivation_is_hkdf_sha256() -> None:
 
 def test_importing_loads_nothing_heavy() -> None:
     program = (
-        "import sys, core.crypto, core.crypto.keys, core.crypto.openers;"
+        "import sys, core.crypto, core.crypto.keys, core.crypto.openers, core.crypto.workspace_keys;"
         "print([name for name in ('pyrage', 'keyring', 'cryptography', 'sqlite3', 'yaml') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import keyring
 import pytest
 from keyring.backend import KeyringBackend
 from keyring.backends import chainer, fail, null
-from keyring.errors import KeyringLocked, PasswordDeleteError
+from memory_keychain import MemoryKeychain
 
 from core.crypto import keychain
 from core.crypto.identity import Identity
@@ -34,31 +33,6 @@ from core.crypto.slots import KeySlots
 from core.errors import InvalidInput, Locked, NotFound, SealBroken, Unreachable, WrongKey
 
 
-class MemoryKeychain(KeyringBackend):
-    """A keychain that keeps what it is given in memory."""
-
-    priority = 5.0  # type: ignore[assignment]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-        self.locked = False
-
-    def get_password(self, service: str, username: str) -> str | None:
-        if self.locked:
-            raise KeyringLocked("the keychain of the test is locked")
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        if self.locked:
-            raise KeyringLocked(f"{password} could not be kept")
-        self.kept[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if self.kept.pop((service, username), None) is None:
-            raise PasswordDeleteError("not there")
-
-
 class ForgetfulKeychain(MemoryKeychain):
     """A keychain that keeps nothing."""
 
@@ -70,23 +44,6 @@ class PlainKeychain(MemoryKeychain):
     """A keychain that is a plain file; keyring does not recommend those, and gives them less than 1."""
 
     priority = 0.5  # type: ignore[assignment]
-
-
-@pytest.fixture(autouse=True)
-def usual_keychain() -> Iterator[None]:
-    """Whatever a test sets is undone."""
-    before = keyring.get_keyring()
-    keyring.set_keyring(fail.Keyring())
-    yield
-    keyring.set_keyring(before)
-
-
-@pytest.fixture
-def memory() -> MemoryKeychain:
-    """A working keychain."""
-    backend = MemoryKeychain()
-    keyring.set_keyring(backend)
-    return backend
 
 
 def test_a_keychain_opens_without_asking(slots: KeySlots, identity: Identity, memory: MemoryKeychain) -> None:
