@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.json_diff import Difference
-from core.model import JSONObject, JSONValue, Kind
+from core.model import JSONObject, JSONValue, Kind, Level, Sensitivity
 
 
 class ActorKind(StrEnum):
@@ -22,7 +22,8 @@ class ActorKind(StrEnum):
 class Actor:
     """Who does something, and through which door (``cli``, ``dashboard``, ``mcp``, ``hook`` …).
 
-    ``id`` is an agent's id, a user's id, or the engine's device. ``verified`` says that an agent showed its key.
+    ``id`` is an agent's id, a user's id, or the engine's device. ``verified`` says that an agent showed its key;
+    ``peer`` is the address it speaks from, where there is one.
     """
 
     kind: ActorKind
@@ -30,6 +31,7 @@ class Actor:
     door: str = ""
     verified: bool = True
     session_id: str | None = None
+    peer: str = ""
 
 
 class AgentStatus(StrEnum):
@@ -112,7 +114,11 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One state value at its present version; ``size`` is the bytes of its canonical JSON."""
+    """One state value at its present version; ``size`` is the bytes of its canonical JSON.
+
+    ``locked``: the value is sealed and the keys are locked, so it is ``None`` here. ``redacted``: who asked gets it
+    without secrets and personal data.
+    """
 
     id: str
     agent_id: str
@@ -124,6 +130,11 @@ class State:
     size: int
     updated_at: datetime
     expires_at: datetime | None = None
+    level: Level = Level.PRIVATE
+    sensitive: Sensitivity = Sensitivity.NONE
+    sealed: bool = False
+    locked: bool = False
+    redacted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +148,9 @@ class StateEntry:
     size: int
     updated_at: datetime
     expires_at: datetime | None = None
+    level: Level = Level.PRIVATE
+    sensitive: Sensitivity = Sensitivity.NONE
+    sealed: bool = False
 
 
 class StateOperation(StrEnum):
@@ -163,6 +177,7 @@ class StateVersion:
     session_id: str | None
     at: datetime
     restored_from: int | None = None
+    sealed: bool = False
 
 
 class Importance(StrEnum):
@@ -196,6 +211,7 @@ class Message:
     """One message. ``sequence`` is its 1-based dense place in the log of this workspace.
 
     ``sender_id`` is ``None`` for what Bailiwick itself says. ``recipient`` is a name, a type, or ``everyone``.
+    ``locked``: the content is sealed and the keys are locked, so it is ``None`` here.
     """
 
     id: str
@@ -214,6 +230,10 @@ class Message:
     status: MessageStatus
     verified: bool
     session_id: str | None = None
+    level: Level = Level.PRIVATE
+    sensitive: Sensitivity = Sensitivity.NONE
+    sealed: bool = False
+    locked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

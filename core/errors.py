@@ -79,6 +79,10 @@ class ModelUnavailable(BailiwickError):
     """No usable embedding model; search goes on by words."""
 
 
+class AccessDenied(InvalidInput):
+    """Who asks may not have it; ``facts`` hold the ``reason`` and the ``rule`` that said so."""
+
+
 class Locked(BailiwickError):
     """The keys that this needs are locked in this process; ``hint`` says how to unlock them."""
 

@@ -34,6 +34,13 @@ class Level(StrEnum):
     PRIVATE = "private"
 
 
+class Operation(StrEnum):
+    """What is asked for of an item."""
+
+    READ = "read"
+    WRITE = "write"
+
+
 class Sensitivity(StrEnum):
     """Why an item is sensitive, and so sealed wherever it lies and given to nobody but its owner."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.agent_model import Actor, ActorKind
 from core.agentfs.agents import AgentRegistry
@@ -13,19 +14,25 @@ from core.agentfs.audit_check import AuditCheck
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, now, to_text, translated
 from core.agentfs.engine_lock import EngineLock
+from core.agentfs.guard import Guard, PrivacySettings, privacy_settings
 from core.agentfs.items import ItemStore
 from core.agentfs.leases import LeaseStore
 from core.agentfs.messages import MessageStore
 from core.agentfs.migration import migrate
+from core.agentfs.permissions import Permissions
 from core.agentfs.policy import AgentPolicy
 from core.agentfs.queue import TaskQueue
 from core.agentfs.sessions import SessionStore
 from core.agentfs.settings import SettingsStore
+from core.agentfs.shares import ShareStore
 from core.agentfs.snapshots import SnapshotStore
 from core.agentfs.sources import SourceStore
 from core.agentfs.states import StateStore
 from core.errors import WorkspaceUnusable
 from core.ids import new_id
+
+if TYPE_CHECKING:
+    from core.crypto.workspace_keys import WorkspaceKeys
 
 DATABASE_FILE = "agentfs.db"
 
@@ -33,10 +40,17 @@ DATABASE_FILE = "agentfs.db"
 class AgentFS:
     """The stores of one workspace. Safe from any thread; several processes may hold the same workspace open."""
 
-    def __init__(self, root: Path, policy: AgentPolicy | None = None, acting: Actor | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        policy: AgentPolicy | None = None,
+        acting: Actor | None = None,
+        privacy: PrivacySettings | None = None,
+    ) -> None:
         """Open the workspace at ``root``, creating it (mode 0700) and migrating it as needed.
 
-        ``acting`` is who adds sources and changes settings in this process; without it, it is the engine itself.
+        ``acting`` is who asks and changes where nobody is named in this process; without it, it is the engine itself.
+        Without ``privacy`` the files of the boundaries are read, and nothing else is known of the user.
         Raises WorkspaceUnusable when the folder cannot be written, is damaged, or was written by a newer version.
         """
         self.root = root
@@ -51,20 +65,30 @@ class AgentFS:
         engine = Actor(ActorKind.ENGINE, self.device)
         self.acting = acting or engine
         self.audit = AuditTrail(self.database, self.device)
+        self.guard = Guard(privacy or privacy_settings(root), root / "keys")
         self.contents = ContentStore(self.database, root / "files")
-        self.items = ItemStore(self.database, self.contents, self.audit, engine)
+        self.items = ItemStore(self.database, self.contents, self.audit, self.guard, engine)
+        self.shares = ShareStore(self.database, self.audit)
+        self.permissions = Permissions(self.database, self.audit, self.guard, self.shares)
         self.queue = TaskQueue(self.database)
         self.settings = SettingsStore(self.database, self.audit, self.acting)
         self.sources = SourceStore(self.database, self.audit, self.acting)
         self.engine_lock = EngineLock(root)
         self.agents = AgentRegistry(self.database, self.audit, root / "keys" / "agents", policy or AgentPolicy())
-        self.states = StateStore(self.database, self.contents, self.items, self.agents)
-        self.messages = MessageStore(self.database, self.items, self.agents)
+        self.states = StateStore(self.database, self.items, self.agents, self.guard, self.permissions, self.acting)
+        self.messages = MessageStore(self.database, self.items, self.agents, self.guard, self.permissions, self.acting)
         self.leases = LeaseStore(self.database, self.audit, self.agents, self.messages)
-        self.sessions = SessionStore(self.database, self.items, self.agents)
-        self.snapshots = SnapshotStore(self.database, self.audit, self.agents, self.states, root / "snapshots")
+        self.sessions = SessionStore(self.database, self.items, self.agents, self.guard)
+        self.snapshots = SnapshotStore(
+            self.database, self.audit, self.agents, self.states, self.items, root / "snapshots", self.acting
+        )
         self.audit_check = AuditCheck(self.database, self.audit, root)
         self.agents.on_admitted = self.messages.tell_admitted
+
+    @property
+    def keys(self) -> WorkspaceKeys:
+        """The workspace's keys in this process."""
+        return self.guard.keys
 
     def close(self) -> None:
         """Give back the engine lock and close every connection."""

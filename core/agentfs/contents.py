@@ -12,6 +12,7 @@ from core.errors import WorkspaceUnusable
 from core.ids import sha256_hex
 
 INLINE_BYTES = 64 * 1024
+SEALED_SUFFIX = ".age"
 
 
 class ContentStore:
@@ -21,13 +22,16 @@ class ContentStore:
         self._database = database
         self._folder = folder
 
-    def write(self, connection: sqlite3.Connection, data: bytes) -> str:
-        """Keep ``data`` as part of the caller's transaction; the answer is its SHA-256."""
+    def write(self, connection: sqlite3.Connection, data: bytes, *, sealed: bool = False) -> str:
+        """Keep ``data`` as part of the caller's transaction; the answer is its SHA-256.
+
+        Of ``sealed`` data, which are age files, the file's name says so.
+        """
         digest = sha256_hex(data)
         if len(data) <= INLINE_BYTES:
             connection.execute("INSERT OR IGNORE INTO contents (sha256, bytes) VALUES (?, ?)", (digest, data))
         else:
-            self._write_file(digest, data)
+            self._write_file(self._path(digest, sealed=sealed), digest, data)
         return digest
 
     def read(self, digest: str) -> bytes:
@@ -36,29 +40,25 @@ class ContentStore:
             row = (
                 self._database.connection().execute("SELECT bytes FROM contents WHERE sha256 = ?", (digest,)).fetchone()
             )
-        if row is not None:
-            data = bytes(row["bytes"])
-        else:
-            try:
-                data = self._path(digest).read_bytes()
-            except FileNotFoundError:
-                raise _damaged(digest, "missing") from None
+        data = bytes(row["bytes"]) if row is not None else self._file(digest)
         if sha256_hex(data) != digest:
             raise _damaged(digest, "damaged")
         return data
 
     def discard_unused(self, digests: list[str]) -> None:
-        """Forget those of ``digests`` that no living item and no state's history holds any more."""
+        """Forget those of ``digests`` that no living item and no state, past or present, holds any more."""
         for digest in digests:
             with self._database.transaction() as connection:
                 used = connection.execute(
                     "SELECT 1 FROM items WHERE sha256 = :digest AND deleted = 0"
-                    " UNION ALL SELECT 1 FROM state_history WHERE sha256 = :digest LIMIT 1",
+                    " UNION ALL SELECT 1 FROM state_history WHERE sha256 = :digest"
+                    " UNION ALL SELECT 1 FROM agent_states WHERE sealed_sha256 = :digest LIMIT 1",
                     {"digest": digest},
                 ).fetchone()
                 if used is None:
                     connection.execute("DELETE FROM contents WHERE sha256 = ?", (digest,))
-                    self._path(digest).unlink(missing_ok=True)
+                    for sealed in (False, True):
+                        self._path(digest, sealed=sealed).unlink(missing_ok=True)
 
     def damaged(self) -> list[str]:
         """Hashes that living items name and whose bytes are missing or do not match; reads everything."""
@@ -72,11 +72,19 @@ class ContentStore:
                 broken.append(str(row["sha256"]))
         return broken
 
-    def _path(self, digest: str) -> Path:
-        return self._folder / digest[:2] / digest
+    def _path(self, digest: str, *, sealed: bool) -> Path:
+        return self._folder / digest[:2] / (f"{digest}{SEALED_SUFFIX}" if sealed else digest)
 
-    def _write_file(self, digest: str, data: bytes) -> None:
-        path = self._path(digest)
+    def _file(self, digest: str) -> bytes:
+        for sealed in (False, True):
+            try:
+                return self._path(digest, sealed=sealed).read_bytes()
+            except FileNotFoundError:
+                continue
+        raise _damaged(digest, "missing")
+
+    @staticmethod
+    def _write_file(path: Path, digest: str, data: bytes) -> None:
         # A damaged file is written anew: adding its source again is the cure that the error names.
         if path.exists() and sha256_hex(path.read_bytes()) == digest:
             return

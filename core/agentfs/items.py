@@ -12,21 +12,40 @@ from core.agent_model import Actor
 from core.agentfs.audit import AuditTrail
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
-from core.ids import new_id
+from core.agentfs.guard import Guard, Judged
+from core.ids import new_id, sha256_hex
 from core.model import Item, JSONObject, Kind, Level, Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
 class ItemWrite:
-    """What an item at ``path`` shall be from now on."""
+    """What an item at ``path`` shall be from now on.
+
+    Without ``level`` it keeps the one it has, or gets the one that the boundaries give it. ``found`` is what a scan of
+    its content said already; without it, ``data`` are scanned as text.
+    """
 
     path: str
     kind: Kind
     owner: str
     data: bytes
-    level: Level = Level.PRIVATE
+    level: Level | None = None
     critical: bool = False
     metadata: JSONObject = field(default_factory=dict)
+    agent_id: str = ""
+    found: Sensitivity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What ``put`` did. ``sha256`` is of the bytes as they lie, sealed or not; ``freed`` the one no longer held."""
+
+    item_id: str
+    sha256: str
+    freed: str | None
+    level: Level
+    sensitive: Sensitivity
+    sealed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +59,11 @@ class Usage:
 class ItemStore:
     """Reads and writes items; every change is journaled and audited. Safe from any thread."""
 
-    def __init__(self, database: Database, contents: ContentStore, audit: AuditTrail, by: Actor) -> None:
+    def __init__(self, database: Database, contents: ContentStore, audit: AuditTrail, guard: Guard, by: Actor) -> None:
         """``by`` is who acts where nobody is named."""
         self._database = database
         self._contents = contents
+        self._guard = guard
         self.audit = audit
         self._by = by
 
@@ -56,37 +76,41 @@ class ItemStore:
         action: str = "",
         details: JSONObject | None = None,
         new_item_id: str = "",
-    ) -> tuple[str, str | None]:
-        """Create or replace the item at ``write.path`` within the caller's transaction.
+    ) -> Written:
+        """Create or replace the item at ``write.path`` within the caller's transaction, sealed where it has to be.
 
         A new item gets ``new_item_id``, or an id made here. The audit record says that ``by`` did ``action``
-        (``<kind>.put`` by itself), with ``details``. Returns the item's id and the hash of the content it no longer
-        holds, if any; an equal item is left alone.
+        (``<kind>.put`` by itself), with ``details``. An equal item is left alone. Raises Locked when it has to be
+        sealed and the keys are locked.
         """
-        sha256 = self._contents.write(connection, write.data)
-        metadata = to_json(dict(write.metadata))
-        moment = to_text(now())
         row = connection.execute("SELECT * FROM items WHERE path = ?", (write.path,)).fetchone()
-        if row is not None and not row["deleted"] and row["sha256"] == sha256 and row["metadata"] == metadata:
-            return str(row["id"]), None
+        living = row is not None and not row["deleted"]
+        judged = self._judged(write, Level(row["level"]) if living else None)
+        metadata = to_json(dict(write.metadata))
         item_id = str(row["id"]) if row is not None else new_item_id or new_id()
-        base = str(row["sha256"]) if row is not None and not row["deleted"] else None
+        if living and row["metadata"] == metadata and self._is_equal(row, write.data, judged):
+            return Written(item_id, row["sha256"], None, judged.level, judged.sensitive, judged.seal)
+        data = self._guard.seal(item_id, write.data) if judged.seal else write.data
+        sha256 = self._contents.write(connection, data, sealed=judged.seal)
+        moment = to_text(now())
+        base = str(row["sha256"]) if living else None
         position = self._journal(connection, item_id, "put", sha256, base, moment)
         connection.execute(
             "INSERT INTO items (id, path, kind, owner, level, sha256, base_sha256, critical, size, metadata,"
-            " created_at, updated_at, version, deleted, position)"
+            " created_at, updated_at, version, deleted, position, sensitive, sealed, agent_id)"
             " VALUES (:id, :path, :kind, :owner, :level, :sha256, :base, :critical, :size, :metadata,"
-            " :at, :at, 1, 0, :position)"
+            " :at, :at, 1, 0, :position, :sensitive, :sealed, :agent)"
             " ON CONFLICT (path) DO UPDATE SET kind = excluded.kind, owner = excluded.owner, level = excluded.level,"
             " sha256 = excluded.sha256, base_sha256 = excluded.base_sha256, critical = excluded.critical,"
             " size = excluded.size, metadata = excluded.metadata, updated_at = excluded.updated_at,"
-            " version = version + 1, deleted = 0, position = excluded.position",
+            " version = version + 1, deleted = 0, position = excluded.position, sensitive = excluded.sensitive,"
+            " sealed = excluded.sealed, agent_id = excluded.agent_id",
             {
                 "id": item_id,
                 "path": write.path,
                 "kind": write.kind,
                 "owner": write.owner,
-                "level": write.level,
+                "level": judged.level,
                 "sha256": sha256,
                 "base": base,
                 "critical": int(write.critical),
@@ -94,11 +118,24 @@ class ItemStore:
                 "metadata": metadata,
                 "at": moment,
                 "position": position,
+                "sensitive": judged.sensitive,
+                "sealed": int(judged.seal),
+                "agent": write.agent_id or None,
             },
         )
         told = {"sha256": sha256, "base": base, **(details or {})}
         self.audit.append(connection, by or self._by, action or f"{write.kind}.put", item_id, told, journal=position)
-        return item_id, base if base != sha256 else None
+        freed = base if base != sha256 else None
+        return Written(item_id, sha256, freed, judged.level, judged.sensitive, judged.seal)
+
+    def content(self, item: Item) -> bytes:
+        """The item's bytes, opened where they are sealed. Raises Locked, SealBroken and WorkspaceUnusable."""
+        return self.opened(item.id, item.sha256, sealed=item.sealed)
+
+    def opened(self, item_id: str, sha256: str, *, sealed: bool) -> bytes:
+        """As ``content``, of any version of an item's content."""
+        data = self._contents.read(sha256)
+        return self._guard.open(item_id, data) if sealed else data
 
     def delete(
         self,
@@ -115,6 +152,8 @@ class ItemStore:
             return None
         moment = to_text(now())
         sha256 = str(row["sha256"])
+        # What is written at this path later is something else, and nobody has shared that.
+        connection.execute("DELETE FROM shares WHERE item_id = ?", (item_id,))
         position = self._journal(connection, item_id, "delete", sha256, sha256, moment)
         connection.execute(
             "UPDATE items SET deleted = 1, base_sha256 = sha256, updated_at = ?, version = version + 1, position = ?"
@@ -182,6 +221,21 @@ class ItemStore:
                 "SELECT * FROM item_usage WHERE item_id IN (SELECT value FROM json_each(?))", (wanted,)
             )
             return {row["item_id"]: Usage(row["access_count"], from_text(row["last_accessed"])) for row in rows}
+
+    def _judged(self, write: ItemWrite, level: Level | None) -> Judged:
+        found = write.found
+        if found is None:
+            text = write.data.decode("utf-8", "replace")
+            return self._guard.judge(write.path, write.kind, text, level=write.level or level)
+        return self._guard.judge(write.path, write.kind, "", found=found, level=write.level or level)
+
+    def _is_equal(self, row: sqlite3.Row, data: bytes, judged: Judged) -> bool:
+        """Whether the item at ``row`` holds ``data`` already, in the form that was judged."""
+        if (bool(row["sealed"]), row["sensitive"], row["level"]) != (judged.seal, judged.sensitive, judged.level):
+            return False
+        if not judged.seal:
+            return bool(row["sha256"] == sha256_hex(data))
+        return bool(row["size"] == len(data)) and self.opened(row["id"], row["sha256"], sealed=True) == data
 
     def _number(self, statement: str) -> int:
         with translated(self._database.path):

@@ -21,11 +21,13 @@ from core.agent_model import (
 )
 from core.agentfs.agents import AgentRegistry
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.guard import Guard
 from core.agentfs.items import ItemStore, ItemWrite
 from core.agentfs.json_text import checked_json
-from core.errors import InvalidInput, NotFound, QuotaExceeded
+from core.agentfs.permissions import Permissions
+from core.errors import BailiwickError, InvalidInput, Locked, NotFound, QuotaExceeded
 from core.ids import new_id
-from core.model import JSONValue, Kind
+from core.model import JSONValue, Kind, Level, Sensitivity
 
 EVERYONE = "everyone"
 TYPE_PREFIX = "type:"
@@ -57,17 +59,29 @@ _CONDITIONS = {
         UNION ALL SELECT sequence FROM message_receipts WHERE agent_id = :agent)""",
     "type": "message_type = :type",
     "thread": "thread_id = :thread",
-    "text": "instr(folded(message_content), :text) > 0",
+    "text": "sealed_sha256 IS NULL AND instr(folded(message_content), :text) > 0",
 }
 
 
 class MessageStore:
     """The message log. Safe from any thread and process; the log only grows, so a sequence number is a dense index."""
 
-    def __init__(self, database: Database, items: ItemStore, agents: AgentRegistry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        items: ItemStore,
+        agents: AgentRegistry,
+        guard: Guard,
+        permissions: Permissions,
+        acting: Actor,
+    ) -> None:
+        """``acting`` is who asks where nobody is named."""
         self._database = database
         self._items = items
         self._agents = agents
+        self._guard = guard
+        self._permissions = permissions
+        self._acting = acting
 
     def send(
         self,
@@ -85,11 +99,12 @@ class MessageStore:
         Committed when this returns. A reply joins the thread of what it answers. Raises NotFound for a recipient that
         is not here, InvalidInput for a retired one, with the reason.
         """
+        text = _checked_content(content, type)
+        self._guard.check_name(type, "The type")
+        found = self._guard.scan(text)
         with self._database.transaction() as connection:
             sender_id = self._party(connection, sender, by, changes=True)
-            return self.send_within(
-                connection, sender_id, to, content, by=by, type=type, importance=importance, reply_to=reply_to
-            )
+            return self._send(connection, sender_id, to, text, found, by, type, importance, reply_to)
 
     def send_within(
         self,
@@ -105,6 +120,20 @@ class MessageStore:
     ) -> Message:
         """As ``send``, in the caller's transaction; without ``sender_id`` Bailiwick itself speaks."""
         text = _checked_content(content, type)
+        return self._send(connection, sender_id, to, text, self._guard.scan(text), by, type, importance, reply_to)
+
+    def _send(
+        self,
+        connection: sqlite3.Connection,
+        sender_id: str | None,
+        to: str,
+        text: str,
+        found: Sensitivity,
+        by: Actor,
+        type: str,  # noqa: A002 - as above
+        importance: Importance,
+        reply_to: str | None,
+    ) -> Message:
         recipient_id, to_type, receivers = self._receivers(connection, sender_id, to, by)
         message_id = new_id()
         thread = self._thread(connection, reply_to) if reply_to else message_id
@@ -113,9 +142,17 @@ class MessageStore:
             "owner"
         ]
         metadata = {"from": sender_id, "to": recipient_id, "to_type": to_type, "type": type, "thread": thread}
-        self._items.put(
+        written = self._items.put(
             connection,
-            ItemWrite(f"messages/{message_id}", Kind.MESSAGE, owner, text.encode(), metadata=metadata),
+            ItemWrite(
+                f"messages/{message_id}",
+                Kind.MESSAGE,
+                owner,
+                text.encode(),
+                metadata=metadata,
+                agent_id=sender_id or "",
+                found=found,
+            ),
             by=by,
             action="message.send",
             details={"recipients": len(receivers)},
@@ -123,14 +160,14 @@ class MessageStore:
         )
         sequence = connection.execute(
             "INSERT INTO agent_communications (id, from_agent, to_agent, message_type, message_content, timestamp,"
-            " to_type, importance, thread_id, reply_to, verified, session_id)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " to_type, importance, thread_id, reply_to, verified, session_id, level, sensitive, sealed_sha256)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 message_id,
                 sender_id,
                 recipient_id,
                 type,
-                text,
+                "" if written.sealed else text,
                 moment,
                 to_type,
                 importance.value,
@@ -138,13 +175,16 @@ class MessageStore:
                 reply_to,
                 int(by.verified),
                 by.session_id,
+                written.level.value,
+                written.sensitive.value,
+                written.sha256 if written.sealed else None,
             ),
         ).lastrowid
         connection.executemany(
             "INSERT INTO message_receipts (agent_id, sequence, queued_at) VALUES (?, ?, ?)",
             [(receiver, sequence, moment) for receiver in receivers],
         )
-        return _message(connection.execute(f"{_SELECT} WHERE m.sequence = ?", (sequence,)).fetchone())
+        return self._message(connection.execute(f"{_SELECT} WHERE m.sequence = ?", (sequence,)).fetchone())
 
     def tell_admitted(self, connection: sqlite3.Connection, agent_id: str) -> None:
         """Tell an agent that waited that it has its place, in the caller's transaction."""
@@ -192,11 +232,16 @@ class MessageStore:
 
     # Reading the log
 
-    def get(self, message_id: str) -> Message:
-        """One message; raises NotFound."""
+    def get(self, message_id: str, *, by: Actor | None = None) -> Message:
+        """One message; raises NotFound, and AccessDenied when ``by`` is neither its owner, sender nor recipient."""
         rows = self._select("WHERE m.id = ?", (message_id,))
         if not rows:
             raise NotFound(f"There is no message {message_id}.", "`bailiwick messages list` shows them.")
+        by = by or self._acting
+        if by.kind is not ActorKind.AGENT or not self._is_party(message_id, by.id):
+            item = self._items.get(message_id)
+            assert item is not None
+            self._permissions.require(by, item)
         return rows[0]
 
     def receipts(self, message_id: str) -> list[Receipt]:
@@ -246,7 +291,31 @@ class MessageStore:
                 f"SELECT sequence FROM agent_communications WHERE {asked or 'TRUE'} ORDER BY sequence",  # noqa: S608 - ours
                 parameters,
             )
-            return array("q", (row[0] for row in rows))
+            found = array("q", (row[0] for row in rows))
+        return self._with_sealed(found, filters, parameters["text"]) if filters.text else found
+
+    def _with_sealed(self, found: array[int], filters: MessageFilters, text: str) -> array[int]:
+        """``found`` with the sealed messages that hold ``text``, as far as they can be opened now."""
+        parameters = {"agent": filters.agent_id, "type": filters.type, "thread": filters.thread_id}
+        asked = "".join(f" AND {_CONDITIONS[name]}" for name, value in parameters.items() if value)
+        with translated(self._database.path):
+            rows = (
+                self._database.connection()
+                .execute(
+                    "SELECT sequence, id, sealed_sha256 FROM agent_communications"  # noqa: S608 - ours
+                    f" WHERE sealed_sha256 IS NOT NULL{asked}",
+                    parameters,
+                )
+                .fetchall()
+            )
+        more = [row["sequence"] for row in rows if text in self._sealed_text(row).casefold()]
+        return array("q", sorted((*found, *more))) if more else found
+
+    def _sealed_text(self, row: sqlite3.Row) -> str:
+        try:
+            return self._items.opened(row["id"], row["sealed_sha256"], sealed=True).decode()
+        except BailiwickError:
+            return ""
 
     def types(self) -> list[str]:
         """The message types in use."""
@@ -268,15 +337,38 @@ class MessageStore:
 
     def _select(self, clause: str, parameters: tuple[object, ...]) -> list[Message]:
         with translated(self._database.path):
-            rows = self._database.connection().execute(f"{_SELECT} {clause}", parameters)
-            return [_message(row) for row in rows]
+            rows = self._database.connection().execute(f"{_SELECT} {clause}", parameters).fetchall()
+        return [self._message(row) for row in rows]
 
     def _reread(self, connection: sqlite3.Connection, sequences: Sequence[int]) -> list[Message]:
         rows = connection.execute(
             f"{_SELECT} WHERE m.sequence IN (SELECT value FROM json_each(?)) ORDER BY m.sequence",  # noqa: S608 - our own constant
             (json.dumps(list(sequences)),),
-        )
-        return [_message(row) for row in rows]
+        ).fetchall()
+        return [self._message(row) for row in rows]
+
+    def _message(self, row: sqlite3.Row) -> Message:
+        sealed = row["sealed_sha256"]
+        if sealed is None:
+            return _message(row, json.loads(row["message_content"]))
+        try:
+            content: JSONValue = json.loads(self._items.opened(row["id"], sealed, sealed=True))
+        except Locked:
+            return _message(row, None, locked=True)
+        return _message(row, content)
+
+    def _is_party(self, message_id: str, agent_id: str) -> bool:
+        with translated(self._database.path):
+            row = (
+                self._database.connection()
+                .execute(
+                    "SELECT 1 FROM agent_communications m WHERE m.id = :message AND (m.from_agent = :agent OR EXISTS"
+                    " (SELECT 1 FROM message_receipts r WHERE r.sequence = m.sequence AND r.agent_id = :agent))",
+                    {"message": message_id, "agent": agent_id},
+                )
+                .fetchone()
+            )
+        return row is not None
 
     def _party(self, connection: sqlite3.Connection, name: str, by: Actor, *, changes: bool) -> str:
         """The id of an agent, or of the person, in whose name ``by`` writes (``changes``) or reads."""
@@ -357,7 +449,7 @@ def _checked_content(content: JSONValue, kind: str) -> str:
     return text
 
 
-def _message(row: sqlite3.Row) -> Message:
+def _message(row: sqlite3.Row, content: JSONValue, *, locked: bool = False) -> Message:
     to_type = row["to_type"]
     if to_type is None:
         audience, recipient = Audience.AGENT, row["recipient"]
@@ -374,7 +466,7 @@ def _message(row: sqlite3.Row) -> Message:
         recipient_id=row["to_agent"],
         recipient=recipient,
         type=row["message_type"],
-        content=json.loads(row["message_content"]),
+        content=content,
         importance=Importance(row["importance"]),
         thread_id=row["thread_id"],
         reply_to=row["reply_to"],
@@ -382,6 +474,10 @@ def _message(row: sqlite3.Row) -> Message:
         status=MessageStatus(row["status"]),
         verified=bool(row["verified"]),
         session_id=row["session_id"],
+        level=Level(row["level"]),
+        sensitive=Sensitivity(row["sensitive"]),
+        sealed=row["sealed_sha256"] is not None,
+        locked=locked,
     )
 
 

@@ -7,10 +7,11 @@ import sqlite3
 from core.agent_model import Actor, AgentStatus, Session, ToolCall
 from core.agentfs.agents import AgentRegistry
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.guard import Guard
 from core.agentfs.items import ItemStore, ItemWrite
 from core.errors import InvalidInput, NotFound
 from core.ids import new_id
-from core.model import Kind
+from core.model import Kind, Sensitivity
 
 _SELECT = """
 SELECT s.*, a.name AS agent,
@@ -24,13 +25,15 @@ FROM sessions s JOIN agents a ON a.id = s.agent_id
 class SessionStore:
     """Safe from any thread and process."""
 
-    def __init__(self, database: Database, items: ItemStore, agents: AgentRegistry) -> None:
+    def __init__(self, database: Database, items: ItemStore, agents: AgentRegistry, guard: Guard) -> None:
         self._database = database
         self._items = items
         self._agents = agents
+        self._guard = guard
 
     def start(self, agent: str, *, by: Actor, title: str = "", client: str = "", external_id: str = "") -> Session:
         """Begin a session, or find again the one that a client calls ``external_id``, open once more."""
+        self._guard.check_name(title, "The title")
         with self._database.transaction() as connection:
             agent_id = self._agents.acting(connection, agent, by)
             moment = to_text(now())
@@ -137,7 +140,15 @@ class SessionStore:
         names = ("id", "agent_id", "external_id", "title", "started_at", "ended_at", "door", "client")
         data = to_json({name: row[name] for name in names}).encode()
         metadata = {"agent": row["agent_id"], "moment": to_text(now())}
-        write = ItemWrite(f"sessions/{session_id}", Kind.SESSION, row["owner"], data, metadata=metadata)
+        write = ItemWrite(
+            f"sessions/{session_id}",
+            Kind.SESSION,
+            row["owner"],
+            data,
+            metadata=metadata,
+            agent_id=row["agent_id"],
+            found=Sensitivity.NONE,
+        )
         self._items.put(connection, write, by=by, action=action, new_item_id=session_id)
 
 

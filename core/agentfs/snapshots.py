@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.agent_model import Actor, Snapshot, StateChange
+from core.agent_model import Actor, ActorKind, Snapshot, StateChange
 from core.agentfs.agents import AgentRegistry
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_text, translated
+from core.agentfs.items import ItemStore
 from core.agentfs.migration import backup
 from core.agentfs.states import StateStore
-from core.errors import InvalidInput, NotFound, WorkspaceUnusable
+from core.crypto.secret import HOW_TO_UNLOCK
+from core.errors import InvalidInput, Locked, NotFound, WorkspaceUnusable
 from core.ids import new_id
 from core.json_diff import Difference
 from core.model import JSONValue
 
 _STATES = """
-SELECT s.agent_id, s.state_key, s.state_value, s.version, s.expires_at, a.name AS agent
-FROM agent_states s JOIN agents a ON a.id = s.agent_id
+SELECT s.*, a.name AS agent FROM agent_states s JOIN agents a ON a.id = s.agent_id
 WHERE s.state_value IS NOT NULL AND (s.expires_at IS NULL OR s.expires_at > :now)
 """
 
@@ -41,10 +42,14 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class _Value:
+    """``text`` is ``None`` where the value is sealed and the keys are locked; ``sealed`` is the hash it lies under."""
+
     agent: str
-    text: str
+    text: str | None
     version: int
     expires_at: datetime | None
+    size: int
+    sealed: str = ""
 
 
 _Values = dict[tuple[str, str], _Value]
@@ -54,10 +59,19 @@ class SnapshotStore:
     """Safe from any thread and process."""
 
     def __init__(
-        self, database: Database, audit: AuditTrail, agents: AgentRegistry, states: StateStore, folder: Path
+        self,
+        database: Database,
+        audit: AuditTrail,
+        agents: AgentRegistry,
+        states: StateStore,
+        items: ItemStore,
+        folder: Path,
+        acting: Actor,
     ) -> None:
-        """``folder`` is where the copies lie."""
+        """``folder`` is where the copies lie; ``acting`` is who asks where nobody is named."""
         self._database = database
+        self._items = items
+        self._acting = acting
         self._audit = audit
         self._agents = agents
         self._states = states
@@ -109,11 +123,16 @@ class SnapshotStore:
             raise NotFound(f"There is no snapshot {snapshot}.", "`bailiwick sessions list` shows them.")
         return self._snapshot(row)
 
-    def compare(self, snapshot: str, other: str = "", *, agent: str = "", session_id: str = "") -> list[StateChange]:
-        """How the states differ from ``snapshot`` to ``other``, or to now; all, or one agent's or one session's."""
+    def compare(
+        self, snapshot: str, other: str = "", *, agent: str = "", session_id: str = "", by: Actor | None = None
+    ) -> list[StateChange]:
+        """How the states differ from ``snapshot`` to ``other``, or to now; all, or one agent's or one session's.
+
+        An agent is shown its own. Of what is sealed while the keys are locked, the values are left out.
+        """
         before = self._values_of(self.get(snapshot))
         after = self._values_of(self.get(other)) if other else self._values_now()
-        return self._scoped(_changes(before, after), agent, session_id)
+        return self._scoped(_changes(before, after), agent, session_id, by or self._acting)
 
     def restore(
         self, snapshot: str, *, by: Actor, agent: str = "", session_id: str = "", dry_run: bool = False
@@ -122,17 +141,20 @@ class SnapshotStore:
 
         Every change is a new version in one transaction, and a snapshot of now is taken first, so that a restore can
         be restored from. With ``dry_run`` nothing happens but telling. States of agents that have retired since are
-        left alone.
+        left alone, and an agent restores its own. Raises Locked when a sealed value is among them and the keys are
+        locked.
         """
         chosen = self.get(snapshot)
         values = self._values_of(chosen)
-        planned = tuple(self._scoped(_changes(self._values_now(), values), agent, session_id))
+        planned = tuple(self._scoped(_changes(self._values_now(), values), agent, session_id, by))
         if dry_run or not planned:
             return Restored(planned, dry_run, None)
+        if any((held := values.get((each.agent_id, each.key))) and held.text is None for each in planned):
+            raise Locked("The snapshot holds sealed values, and the keys are locked.", HOW_TO_UNLOCK)
         undo = self.take(f"before restoring {chosen.name or chosen.id}", by=by)
         with self._database.transaction() as connection:
-            current = _read_values(connection)
-            changes = tuple(self._scoped(_changes(current, values), agent, session_id))
+            current = self._read_values(connection)
+            changes = tuple(self._scoped(_changes(current, values), agent, session_id, by))
             # What gives room comes first, so that a restore that fits in the end is never over the quota on its way.
             for change in sorted(changes, key=lambda each: _growth(current, values, each)):
                 if change.difference is Difference.REMOVED:
@@ -152,7 +174,9 @@ class SnapshotStore:
             )
         return Restored(changes, dry_run, undo)
 
-    def _scoped(self, changes: list[StateChange], agent: str, session_id: str) -> list[StateChange]:
+    def _scoped(self, changes: list[StateChange], agent: str, session_id: str, by: Actor) -> list[StateChange]:
+        if by.kind is ActorKind.AGENT:
+            changes = [change for change in changes if change.agent_id == by.id]
         if agent:
             agent_id = self._agents.get(agent).id
             changes = [change for change in changes if change.agent_id == agent_id]
@@ -176,11 +200,27 @@ class SnapshotStore:
 
     def _values_now(self) -> _Values:
         with translated(self._database.path):
-            return _read_values(self._database.connection())
+            return self._read_values(self._database.connection())
 
     def _values_of(self, snapshot: Snapshot) -> _Values:
         with _opened(snapshot) as connection:
-            return _read_values(connection)
+            return self._read_values(connection)
+
+    def _read_values(self, connection: sqlite3.Connection) -> _Values:
+        rows = connection.execute(_STATES, {"now": to_text(now())}).fetchall()
+        return {(row["agent_id"], row["state_key"]): self._read_value(row) for row in rows}
+
+    def _read_value(self, row: sqlite3.Row) -> _Value:
+        # Snapshots of before anything was sealed have no such column.
+        sealed = (row["sealed_sha256"] if "sealed_sha256" in row.keys() else None) or ""  # noqa: SIM118 - a Row has no other
+        text: str | None = row["state_value"]
+        if sealed:
+            try:
+                text = self._items.opened(row["id"], sealed, sealed=True).decode()
+            except Locked:
+                text = None
+        expires_at = from_text(row["expires_at"]) if row["expires_at"] else None
+        return _Value(row["agent"], text, row["version"], expires_at, row["size"], sealed)
 
     def _snapshot(self, row: sqlite3.Row) -> Snapshot:
         return Snapshot(
@@ -210,24 +250,11 @@ def _opened(snapshot: Snapshot) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _read_values(connection: sqlite3.Connection) -> _Values:
-    rows = connection.execute(_STATES, {"now": to_text(now())})
-    return {
-        (row["agent_id"], row["state_key"]): _Value(
-            row["agent"],
-            row["state_value"],
-            row["version"],
-            from_text(row["expires_at"]) if row["expires_at"] else None,
-        )
-        for row in rows
-    }
-
-
 def _changes(before: _Values, after: _Values) -> list[StateChange]:
     changes = []
     for place in sorted(before.keys() | after.keys()):
         old, new = before.get(place), after.get(place)
-        if old is not None and new is not None and old.text == new.text:
+        if old is not None and new is not None and _is_same(old, new):
             continue
         difference = Difference.ADDED if old is None else Difference.REMOVED if new is None else Difference.CHANGED
         named = new or old
@@ -250,11 +277,16 @@ def _changes(before: _Values, after: _Values) -> list[StateChange]:
 def _growth(before: _Values, after: _Values, change: StateChange) -> int:
     """How many bytes the value takes more than before."""
     old, new = (values.get((change.agent_id, change.key)) for values in (before, after))
-    return (len(new.text.encode()) if new else 0) - (len(old.text.encode()) if old else 0)
+    return (new.size if new else 0) - (old.size if old else 0)
+
+
+def _is_same(old: _Value, new: _Value) -> bool:
+    """Whether both hold the same value, as far as can be told while one is locked."""
+    return old.sealed == new.sealed if old.text is None or new.text is None else old.text == new.text
 
 
 def _value(held: _Value | None) -> JSONValue:
-    value: JSONValue = json.loads(held.text) if held is not None else None
+    value: JSONValue = json.loads(held.text) if held is not None and held.text is not None else None
     return value
 
 

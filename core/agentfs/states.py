@@ -9,29 +9,33 @@ from datetime import datetime, timedelta
 
 from core.agent_model import Actor, ActorKind, State, StateEntry, StateOperation, StateVersion
 from core.agentfs.agents import NAMED_AGENT, AgentRegistry
-from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
-from core.agentfs.items import ItemStore, ItemWrite
+from core.agentfs.guard import Guard
+from core.agentfs.items import ItemStore, ItemWrite, Written
 from core.agentfs.json_text import checked_json
 from core.agentfs.kinds import is_critical, kind_of
+from core.agentfs.permissions import Permissions
+from core.agentfs.state_reading import StateReading
 from core.errors import InvalidInput, NotFound, QuotaExceeded, StateConflict
 from core.ids import sha256_hex
 from core.json_diff import JSONChange, differences
-from core.model import JSONValue, Kind
+from core.model import JSONValue, Kind, Level, Operation, Sensitivity
 
 LONGEST_KEY = 512
 _ALIVE = "state_value IS NOT NULL AND (expires_at IS NULL OR expires_at > :now)"
 _GET = f"SELECT * FROM agent_states WHERE state_key = :key AND agent_id = {NAMED_AGENT}"  # noqa: S608 - our own constant
 _UPSERT = """
-INSERT INTO agent_states (id, agent_id, state_key, state_value, updated_at, version, kind, critical, size, expires_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO agent_states (id, agent_id, state_key, state_value, updated_at, version, kind, critical, size, expires_at,
+    level, sensitive, sealed_sha256)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET state_value = excluded.state_value, updated_at = excluded.updated_at,
     version = excluded.version, kind = excluded.kind, critical = excluded.critical, size = excluded.size,
-    expires_at = excluded.expires_at
+    expires_at = excluded.expires_at, level = excluded.level, sensitive = excluded.sensitive,
+    sealed_sha256 = excluded.sealed_sha256
 """
 _HISTORY = (
     "INSERT INTO state_history (state_id, version, operation, sha256, kind, critical, actor, session_id, at,"
-    " restored_from) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " restored_from, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -47,6 +51,7 @@ class _Change:
     critical: bool | None = None
     expires_at: datetime | None = None
     restored_from: int | None = None
+    found: Sensitivity = Sensitivity.NONE
 
 
 class StateStore:
@@ -55,20 +60,36 @@ class StateStore:
     Versions of a key count up from 1 and never repeat, deletion and expiry included.
     """
 
-    def __init__(self, database: Database, contents: ContentStore, items: ItemStore, agents: AgentRegistry) -> None:
+    def __init__(
+        self,
+        database: Database,
+        items: ItemStore,
+        agents: AgentRegistry,
+        guard: Guard,
+        permissions: Permissions,
+        acting: Actor,
+    ) -> None:
+        """``acting`` is who asks where nobody is named."""
         self._database = database
-        self._contents = contents
         self._items = items
         self._agents = agents
+        self._guard = guard
+        self._reading = StateReading(items, guard, permissions)
+        self._permissions = permissions
+        self._acting = acting
 
-    def get(self, agent: str, key: str) -> State:
-        """The value now; raises NotFound when there is none, or it has expired."""
+    def get(self, agent: str, key: str, *, by: Actor | None = None) -> State:
+        """The value now, as ``by`` may have it.
+
+        Raises NotFound when there is none, or it has expired, AccessDenied, and Locked when it is sealed and the keys
+        are locked.
+        """
         with translated(self._database.path):
             row = self._database.connection().execute(_GET, {"agent": agent, "key": key}).fetchone()
         if row is None or not _alive(row):
             self._agents.get(agent)  # where it is the agent that is not there, this says so
             raise NotFound(f"{agent} has no state {key}.", f"`bailiwick state list {agent}` shows what there is.")
-        return _state(row)
+        return self._reading.state(row, by or self._acting)
 
     def put(
         self,
@@ -93,13 +114,17 @@ class StateStore:
             raise InvalidInput("An expiry must be more than 0 seconds and at most ten years away.")
         text = checked_json(value, "The value")
         expires_at = now() + timedelta(seconds=expires_in) if expires_in is not None else None
+        self._guard.check_name(key, "The key")
+        found = self._guard.scan(text)
+        self._require_write(agent, key, by, kind)
         with self._database.transaction() as connection:
             agent_id = self._writer(connection, agent, by)
-            change = _Change(agent_id, key, text, StateOperation.PUT, kind, critical, expires_at)
+            change = _Change(agent_id, key, text, StateOperation.PUT, kind, critical, expires_at, found=found)
             return self._write(connection, change, by, expect)
 
     def delete(self, agent: str, key: str, *, by: Actor, expect: int | None = None) -> int:
         """Take the value away, which is a version of its own; returns it. Raises NotFound when there is no value."""
+        self._require_write(agent, key, by)
         with self._database.transaction() as connection:
             agent_id = self._writer(connection, agent, by)
             row = self._row(connection, agent_id, key)
@@ -109,7 +134,8 @@ class StateStore:
 
     def restore(self, agent: str, key: str, version: int, *, by: Actor, expect: int | None = None) -> State:
         """Make the value of an earlier version the newest one; raises NotFound when that version holds none."""
-        value = self.value_at(agent, key, version)
+        value = self.value_at(agent, key, version, by=by)
+        self._require_write(agent, key, by)
         with self._database.transaction() as connection:
             agent_id = self._writer(connection, agent, by)
             return self.restore_within(connection, agent_id, key, value, by=by, version=version, expect=expect)
@@ -127,8 +153,15 @@ class StateStore:
         expires_at: datetime | None = None,
     ) -> State:
         """As ``restore``, of a value at hand, in the caller's transaction."""
+        text = to_json(value)
         change = _Change(
-            agent_id, key, to_json(value), StateOperation.RESTORE, expires_at=expires_at, restored_from=version
+            agent_id,
+            key,
+            text,
+            StateOperation.RESTORE,
+            expires_at=expires_at,
+            restored_from=version,
+            found=self._guard.scan(text),
         )
         return self._write(connection, change, by, expect)
 
@@ -136,30 +169,41 @@ class StateStore:
         """As ``delete``, in the caller's transaction."""
         self._write(connection, _Change(agent_id, key, None, StateOperation.DELETE), by, None)
 
-    def all(self, agent: str, prefix: str = "", *, after: str = "", limit: int = 1000) -> list[State]:
-        """The living states whose keys begin with ``prefix``, by key, those after the key ``after``."""
+    def all(
+        self, agent: str, prefix: str = "", *, after: str = "", limit: int = 1000, by: Actor | None = None
+    ) -> list[State]:
+        """The living states whose keys begin with ``prefix``, by key, those after the key ``after``.
+
+        Those that ``by`` may not read are left out; of one that is locked the value is.
+        """
         agent_id = self._agents.get(agent).id
         with translated(self._database.path):
-            rows = self._database.connection().execute(
-                f"SELECT * FROM agent_states WHERE agent_id = :agent AND {_ALIVE}"  # noqa: S608 - our own constant
-                " AND state_key > :after AND substr(state_key, 1, :length) = :prefix ORDER BY state_key LIMIT :limit",
-                {
-                    "agent": agent_id,
-                    "after": after,
-                    "prefix": prefix,
-                    "length": len(prefix),
-                    "limit": limit,
-                    "now": to_text(now()),
-                },
+            rows = (
+                self._database.connection()
+                .execute(
+                    f"SELECT * FROM agent_states WHERE agent_id = :agent AND {_ALIVE}"  # noqa: S608 - our own constant
+                    " AND state_key > :after AND substr(state_key, 1, :length) = :prefix"
+                    " ORDER BY state_key LIMIT :limit",
+                    {
+                        "agent": agent_id,
+                        "after": after,
+                        "prefix": prefix,
+                        "length": len(prefix),
+                        "limit": limit,
+                        "now": to_text(now()),
+                    },
+                )
+                .fetchall()
             )
-            return [_state(row) for row in rows]
+        return self._reading.states(rows, by or self._acting)
 
     def entries(self, agent: str, *, limit: int = 1000) -> list[StateEntry]:
         """The living states by key, without reading their values."""
         agent_id = self._agents.get(agent).id
         with translated(self._database.path):
             rows = self._database.connection().execute(
-                "SELECT state_key, version, kind, critical, size, updated_at, expires_at FROM agent_states"  # noqa: S608 - as above
+                "SELECT state_key, version, kind, critical, size, updated_at, expires_at, level, sensitive,"  # noqa: S608 - as above
+                " sealed_sha256 FROM agent_states"
                 f" WHERE agent_id = :agent AND {_ALIVE} ORDER BY state_key LIMIT :limit",
                 {"agent": agent_id, "limit": limit, "now": to_text(now())},
             )
@@ -178,14 +222,17 @@ class StateStore:
             )
             return [_version(row) for row in rows]
 
-    def value_at(self, agent: str, key: str, version: int) -> JSONValue:
-        """The value a key had at ``version``; raises NotFound when there is no such version or it holds no value."""
+    def value_at(self, agent: str, key: str, version: int, *, by: Actor | None = None) -> JSONValue:
+        """The value a key had at ``version``.
+
+        Raises NotFound when there is no such version or it holds no value, and as ``get``.
+        """
         row = self._known(agent, key)
         with translated(self._database.path):
             found = (
                 self._database.connection()
                 .execute(
-                    "SELECT sha256, operation FROM state_history WHERE state_id = ? AND version = ?",
+                    "SELECT sha256, operation, sealed FROM state_history WHERE state_id = ? AND version = ?",
                     (row["id"], version),
                 )
                 .fetchone()
@@ -194,12 +241,11 @@ class StateStore:
             raise NotFound(f"{key} has no version {version}.", f"Versions 1 to {row['version']} are there.")
         if found["sha256"] is None:
             raise NotFound(f"Version {version} of {key} holds no value ({found['operation']}).")
-        value: JSONValue = json.loads(self._contents.read(found["sha256"]))
-        return value
+        return self._reading.version(row, found, by or self._acting)
 
-    def diff(self, agent: str, key: str, before: int, after: int) -> list[JSONChange]:
+    def diff(self, agent: str, key: str, before: int, after: int, *, by: Actor | None = None) -> list[JSONChange]:
         """Where version ``after`` differs from version ``before``."""
-        return differences(self.value_at(agent, key, before), self.value_at(agent, key, after))
+        return differences(self.value_at(agent, key, before, by=by), self.value_at(agent, key, after, by=by))
 
     def expire(self) -> int:
         """Take away what has expired, each as a version of its own; returns how many. The engine calls it."""
@@ -229,7 +275,7 @@ class StateStore:
             row = self._row(connection, change.agent_id, change.key)
         current = int(row["version"]) if row is not None and row["state_value"] is not None else 0
         if expect is not None and expect != current:
-            raise _lost(change.key, expect, current, row)
+            raise self._lost(change.key, expect, current, row, by)
         return self._apply(connection, row, change, by)
 
     def _apply(self, connection: sqlite3.Connection, row: sqlite3.Row | None, change: _Change, by: Actor) -> State:
@@ -242,31 +288,42 @@ class StateStore:
         version = (row["version"] if row is not None else 0) + 1
         action = f"state.{change.operation}"
         told = {"agent": change.agent_id, "version": version, "key_sha256": sha256_hex(change.key.encode())}
-        digest: str | None = None
+        written: Written | None = None
         if change.text is not None:
             data = change.text.encode()
-            digest = sha256_hex(data)
             metadata = {"agent": change.agent_id, "key": change.key, "version": version}
             write = ItemWrite(
-                _path(change.agent_id, change.key), kind, agent["owner"], data, critical=critical, metadata=metadata
+                state_path(change.agent_id, change.key),
+                kind,
+                agent["owner"],
+                data,
+                critical=critical,
+                metadata=metadata,
+                agent_id=change.agent_id,
+                found=change.found,
             )
-            state_id, _ = self._items.put(connection, write, by=by, action=action, details=told)
+            written = self._items.put(connection, write, by=by, action=action, details=told)
+            state_id = written.item_id
         else:
             assert row is not None
             state_id = row["id"]
             self._items.delete(connection, state_id, by=by, action=action, details=told)
         moment = now()
+        sealed = written is not None and written.sealed
         values = (
             state_id,
             change.agent_id,
             change.key,
-            change.text,
+            "" if sealed else change.text,
             to_text(moment),
             version,
             kind.value,
             int(critical),
             size,
             to_text(change.expires_at) if change.expires_at else None,
+            written.level.value if written is not None else row["level"] if row is not None else Level.PRIVATE.value,
+            written.sensitive.value if written is not None else "",
+            written.sha256 if written is not None and sealed else None,
         )
         connection.execute(_UPSERT, values)
         connection.execute(
@@ -275,18 +332,31 @@ class StateStore:
                 state_id,
                 version,
                 change.operation.value,
-                digest,
+                written.sha256 if written is not None else None,
                 kind.value,
                 int(critical),
                 by.id,
                 by.session_id,
                 values[4],
                 change.restored_from,
+                int(sealed),
             ),
         )
         value = json.loads(change.text) if change.text is not None else None
         return State(
-            state_id, change.agent_id, change.key, value, version, kind, critical, size, moment, change.expires_at
+            state_id,
+            change.agent_id,
+            change.key,
+            value,
+            version,
+            kind,
+            critical,
+            size,
+            moment,
+            change.expires_at,
+            level=Level(values[10]),
+            sensitive=Sensitivity(values[11]),
+            sealed=sealed,
         )
 
     def _charge(self, connection: sqlite3.Connection, change: _Change, grown: int, size: int) -> sqlite3.Row:
@@ -313,6 +383,29 @@ class StateStore:
         change = _Change(row["agent_id"], row["state_key"], None, StateOperation.EXPIRE)
         self._apply(connection, row, change, self._agents.engine)
 
+    def _lost(self, key: str, expect: int, current: int, row: sqlite3.Row | None, by: Actor) -> StateConflict:
+        stands = f"version {current} is current" if current else "there is no value"
+        facts: dict[str, object] = {"version": current, "value": None}
+        if row is not None and current:
+            state = self._reading.present(row, by)
+            facts["value"] = state.value if state is not None else None
+        return StateConflict(
+            f"{key} was expected at version {expect}, but {stands}.",
+            "Read it, take the change in, and write again with the current version.",
+            facts,
+        )
+
+    def _require_write(self, agent: str, key: str, by: Actor, kind: Kind | None = None) -> None:
+        """Raise AccessDenied when ``by`` may not write this state of another agent's."""
+        found = self._agents.get(agent)
+        if self._permissions.is_own(by, found.owner, found.id):
+            return
+        path = state_path(found.id, key)
+        item = self._items.at_path(path) or self._permissions.not_yet(
+            path, kind or kind_of(key, found.type), found.owner, found.id
+        )
+        self._permissions.require(by, item, Operation.WRITE)
+
     def _writer(self, connection: sqlite3.Connection, agent: str, by: Actor) -> str:
         """The id of the agent whose state it is; others may write it too, and an agent that writes needs its place."""
         agent_id = self._agents.id_of(connection, agent)
@@ -336,22 +429,13 @@ class StateStore:
         return row
 
 
-def _path(agent_id: str, key: str) -> str:
+def state_path(agent_id: str, key: str) -> str:
+    """Where the state of an agent lies among the items."""
     return f"agents/{agent_id}/state/{key}"
 
 
 def _alive(row: sqlite3.Row) -> bool:
     return row["state_value"] is not None and (row["expires_at"] is None or row["expires_at"] > to_text(now()))
-
-
-def _lost(key: str, expect: int, current: int, row: sqlite3.Row | None) -> StateConflict:
-    value = json.loads(row["state_value"]) if row is not None and current else None
-    stands = f"version {current} is current" if current else "there is no value"
-    return StateConflict(
-        f"{key} was expected at version {expect}, but {stands}.",
-        "Read it, take the change in, and write again with the current version.",
-        {"value": value, "version": current},
-    )
 
 
 def _check_key(key: str) -> None:
@@ -360,21 +444,6 @@ def _check_key(key: str) -> None:
             f"{key[:40]!r} cannot be a state's key.",
             f"Use 1 to {LONGEST_KEY} printable characters, such as plan/today.",
         )
-
-
-def _state(row: sqlite3.Row) -> State:
-    return State(
-        id=row["id"],
-        agent_id=row["agent_id"],
-        key=row["state_key"],
-        value=json.loads(row["state_value"]),
-        version=row["version"],
-        kind=Kind(row["kind"]),
-        critical=bool(row["critical"]),
-        size=row["size"],
-        updated_at=from_text(row["updated_at"]),
-        expires_at=from_text(row["expires_at"]) if row["expires_at"] else None,
-    )
 
 
 def _entry(row: sqlite3.Row) -> StateEntry:
@@ -386,6 +455,9 @@ def _entry(row: sqlite3.Row) -> StateEntry:
         size=row["size"],
         updated_at=from_text(row["updated_at"]),
         expires_at=from_text(row["expires_at"]) if row["expires_at"] else None,
+        level=Level(row["level"]),
+        sensitive=Sensitivity(row["sensitive"]),
+        sealed=row["sealed_sha256"] is not None,
     )
 
 
@@ -399,4 +471,5 @@ def _version(row: sqlite3.Row) -> StateVersion:
         session_id=row["session_id"],
         at=from_text(row["at"]),
         restored_from=row["restored_from"],
+        sealed=bool(row["sealed"]),
     )

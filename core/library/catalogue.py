@@ -56,7 +56,7 @@ def find_document(agentfs: AgentFS, identifier: str) -> StoredDocument:
         item, ordinal = agentfs.items.get(identifier) or agentfs.items.at_path(identifier), None
     if item is None or item.deleted or item.kind is not Kind.DOCUMENT:
         raise NotFound(f"There is no document {identifier}.", "Take an id from `bailiwick search`.")
-    content = decode(agentfs.contents.read(item.sha256))
+    content = decode(agentfs.items.content(item))
     if ordinal is not None and ordinal >= len(content.passages):
         raise InvalidInput(f"Document {item.id} has {len(content.passages)} passages; there is no number {ordinal}.")
     return StoredDocument(item, content, ordinal)

@@ -247,9 +247,9 @@ class Ingester:
             if connection.execute("SELECT 1 FROM sources WHERE id = ?", (source.id,)).fetchone() is None:
                 return _Batch()
             for file, extracted in batch.reads:
-                item_id, old = self._agentfs.items.put(connection, self._write_of(source, file, extracted))
-                freed.extend([old] if old else [])
-                remembered = SourceFile(file.path, item_id, file.size, file.modified_ns, extracted.checksum)
+                written = self._agentfs.items.put(connection, self._write_of(source, file, extracted))
+                freed.extend([written.freed] if written.freed else [])
+                remembered = SourceFile(file.path, written.item_id, file.size, file.modified_ns, extracted.checksum)
                 self._agentfs.sources.put_file(connection, source.id, remembered)
             for file, reason in batch.failures:
                 freed.extend(self._forget(connection, source, file.path))

@@ -172,6 +172,11 @@ class _Case:
         return self.item.agent in ("", who.name)
 
     @property
+    def works_for_owner(self) -> bool:
+        """Any agent of the owner's: with it nothing leaves the owner's own hands."""
+        return self.audience.kind is AudienceKind.AGENT and self.audience.user == self.item.owner
+
+    @property
     def is_record(self) -> bool:
         return self.audience.kind in (AudienceKind.LOG, AudienceKind.ERROR_MESSAGE) or self.purpose is Purpose.LOG
 
@@ -288,6 +293,8 @@ def _opted_in(case: _Case, control: SharingControl, name: str) -> Answer | None:
 
 
 def _by_default(case: _Case, control: SharingControl, name: str) -> Answer:
+    if control.default is not Sharing.PRIVATE and case.works_for_owner:
+        return Action.ALLOW, f"{name}, and the agent works for its owner."
     if control.default is Sharing.ANONYMOUS:
         return Action.REDACT, f"{name}: it leaves without secrets and personal data."
     inside = case.audience.kind is AudienceKind.AGENT or case.audience.member

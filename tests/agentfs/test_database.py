@@ -24,7 +24,7 @@ def write(path: str, data: bytes) -> ItemWrite:
 
 def put(agentfs: AgentFS, path: str, data: bytes) -> str:
     with agentfs.database.transaction() as connection:
-        item_id, _ = agentfs.items.put(connection, write(path, data))
+        item_id = agentfs.items.put(connection, write(path, data)).item_id
     return item_id
 
 

@@ -22,7 +22,9 @@ CHANGES = st.lists(st.tuples(PATHS, st.one_of(st.none(), st.binary(max_size=20))
 
 def put(agentfs: AgentFS, path: str, data: bytes, **metadata: str) -> tuple[str, str | None]:
     with agentfs.database.transaction() as connection:
-        return agentfs.items.put(connection, ItemWrite(path, Kind.DOCUMENT, "ada", data, metadata=dict(metadata)))
+        write = ItemWrite(path, Kind.DOCUMENT, "ada", data, metadata=dict(metadata))
+        written = agentfs.items.put(connection, write)
+        return written.item_id, written.freed
 
 
 def delete(agentfs: AgentFS, item_id: str) -> str | None:

@@ -124,9 +124,11 @@ def test_controls(default: Sharing, opt_in: bool, shares: tuple[Share, ...], exp
     assert answers(rules(default, opt_in), subject) == expected
 
 
-def test_anonymous_findings_of_another_agent_are_redacted() -> None:
+def test_anonymous_findings_are_redacted_for_all_but_agents_of_their_owner() -> None:
     subject = item(Level.TEAM, Kind.RESEARCH_FINDING, agent="planner")
-    assert answers(rules(Sharing.ANONYMOUS), subject) == "srr--rr"
+    assert answers(rules(Sharing.ANONYMOUS), subject) == "sar--rr"
+    toms = decide(rules(Sharing.ANONYMOUS), subject, Audience.agent("helper", "tom"), Purpose.ANSWER)
+    assert toms.action is Action.REDACT
 
 
 def test_a_private_level_is_stronger_than_an_open_control() -> None:

@@ -1,0 +1,93 @@
+"""``check_access`` of strategy.md, over users, teams, agents and owners.
+
+Its two refusals keep their words, "No team access" and "Private resource". It compares the asking user with the owner
+of the resource, where strategy.md's code compares with the owner of the asker's permissions. What an agent gets of
+another one's items is what the one door of privacy says, so that a redacted answer is possible too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.model import Level, Operation
+from core.privacy import Action, Audience, AudienceKind, PrivacyRules, Purpose, Subject, decide
+
+NO_TEAM_ACCESS = "No team access"
+PRIVATE_RESOURCE = "Private resource"
+NOT_VERIFIED = "The agent showed no key"
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks: a user, or with ``agent`` (its id) an agent that works for the user.
+
+    ``verified`` says that an agent showed its key; ``teams`` are the teams the user is in.
+    """
+
+    user: str
+    agent: str = ""
+    verified: bool = True
+    teams: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDecision:
+    """The answer: ``action`` is allow, redact or refuse; ``reason`` names it in a few words, ``rule`` what decided."""
+
+    action: Action
+    reason: str
+    rule: str
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether anything is given at all."""
+        return self.action is not Action.REFUSE
+
+    @property
+    def redacts(self) -> bool:
+        """Whether it is given without secrets and personal data."""
+        return self.action is Action.REDACT
+
+
+def check_access(
+    rules: PrivacyRules, asker: Asker, resource: Subject, operation: Operation = Operation.READ
+) -> AccessDecision:
+    """Whether ``asker`` may do ``operation`` with ``resource``. Pure and thread-safe."""
+    if not asker.agent:
+        return _of_user(rules, asker, resource)
+    if asker.user == resource.owner and resource.agent == asker.agent:
+        return AccessDecision(Action.ALLOW, "Its own", "owner")
+    if not asker.verified:
+        return AccessDecision(Action.REFUSE, NOT_VERIFIED, "verified")
+    return _of_agent(rules, asker, resource, operation)
+
+
+def _of_user(rules: PrivacyRules, asker: Asker, resource: Subject) -> AccessDecision:
+    if asker.user == resource.owner:
+        return AccessDecision(Action.ALLOW, "Its owner", "owner")
+    if is_sensitive(rules, resource):
+        return AccessDecision(Action.REFUSE, PRIVATE_RESOURCE, "sensitive")
+    if resource.level is Level.PUBLIC:
+        return AccessDecision(Action.ALLOW, "Public resource", "level")
+    if resource.level is Level.PRIVATE:
+        return AccessDecision(Action.REFUSE, PRIVATE_RESOURCE, "level")
+    named = {share.name for share in resource.shares if share.audience is AudienceKind.TEAM}
+    if asker.teams and (not named or named & asker.teams):
+        return AccessDecision(Action.ALLOW, "Team access", "level")
+    return AccessDecision(Action.REFUSE, NO_TEAM_ACCESS, "level")
+
+
+def _of_agent(rules: PrivacyRules, asker: Asker, resource: Subject, operation: Operation) -> AccessDecision:
+    if asker.user != resource.owner and not (allowed := _of_user(rules, asker, resource)).is_allowed:
+        return allowed
+    answer = decide(rules, resource, Audience.agent(asker.agent, asker.user), Purpose.ANSWER)
+    if answer.action is Action.ALLOW or (answer.action is Action.REDACT and operation is Operation.READ):
+        return AccessDecision(answer.action, answer.reason, answer.rule)
+    if answer.action is Action.REDACT:
+        return AccessDecision(Action.REFUSE, "Who reads it redacted may not write it", answer.rule)
+    return AccessDecision(Action.REFUSE, PRIVATE_RESOURCE, answer.rule)
+
+
+def is_sensitive(rules: PrivacyRules, resource: Subject) -> bool:
+    """Whether a secret or a private pattern keeps ``resource`` with its owner."""
+    return resource.findings.has_secret or bool(rules.matching_patterns(resource.path))

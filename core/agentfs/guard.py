@@ -1,0 +1,191 @@
+"""What is sensitive, and how it lies here: judged and sealed before it is written, opened when it is read.
+
+Inside the seal the first line names the item and proves, by a keyed hash over item and content, that a holder of this
+workspace's keys put it there: a sealed file that was exchanged with another, or made by a stranger, is refused.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.config import defaults_folder, user_config_folder
+from core.errors import InvalidInput, SealBroken
+from core.model import Kind, Level, Sensitivity
+
+if TYPE_CHECKING:
+    from core.crypto.workspace_keys import WorkspaceKeys
+    from core.privacy import Classifier, PrivacyRules
+
+_MARK = b"bailiwick-sealed/1 "
+_PROOF_LENGTH = 64
+# Nothing that detect-secrets finds is shorter than this, and everything has a digit or stands behind such a word.
+_RUN = re.compile(r"[A-Za-z0-9_+/=.:~-]{12,}")
+_PROMISING = ("key", "pass", "pwd", "secret", "contrase", "token")
+
+
+@dataclass(frozen=True, slots=True)
+class PrivacySettings:
+    """How a workspace guards what it holds.
+
+    ``load_rules`` reads the boundaries when first needed; ``key_files`` is the folder, outside the workspace, where key
+    files of this machine lie; ``seal_all`` seals every private item, not the sensitive ones alone. ``user`` is who
+    works here, ``teams`` the teams of that user.
+    """
+
+    load_rules: Callable[[], PrivacyRules]
+    key_files: Path
+    seal_all: bool = False
+    user: str = ""
+    teams: frozenset[str] = frozenset()
+    phone_region: str = ""
+
+
+def privacy_settings(
+    root: Path, *, seal_all: bool = False, user: str = "", teams: Iterable[str] = (), phone_region: str = ""
+) -> PrivacySettings:
+    """The settings of the workspace at ``root``: boundaries from the defaults, the user's file and the workspace's."""
+
+    def load() -> PrivacyRules:
+        from core.privacy import PRIVACY_FILE, load_rules
+
+        return load_rules(folder / PRIVACY_FILE for folder in (defaults_folder(), user_config_folder(), root))
+
+    return PrivacySettings(load, user_config_folder() / "keys", seal_all, user, frozenset(teams), phone_region)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is to happen with content: the ``level`` it has, why it is sensitive, and whether it is sealed."""
+
+    level: Level
+    sensitive: Sensitivity
+    seal: bool
+
+
+class Guard:
+    """Safe from any thread. Rules, keys and scanners are loaded when first needed: reading what is plain needs none."""
+
+    def __init__(self, settings: PrivacySettings, folder: Path) -> None:
+        """``folder`` is where the workspace's key slots lie."""
+        self.settings = settings
+        self._folder = folder
+        self._rules: PrivacyRules | None = None
+        self._keys: WorkspaceKeys | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def rules(self) -> PrivacyRules:
+        """The boundaries; raises ConfigurationError when a file of theirs cannot be used."""
+        if self._rules is None:
+            self._rules = self.settings.load_rules()
+        return self._rules
+
+    @property
+    def keys(self) -> WorkspaceKeys:
+        """The workspace's keys in this process."""
+        with self._lock:
+            if self._keys is None:
+                from core.crypto.workspace_keys import WorkspaceKeys
+
+                self._keys = WorkspaceKeys(self._folder, self.settings.key_files)
+            return self._keys
+
+    def judge(
+        self, path: str, kind: Kind, text: str, *, found: Sensitivity | None = None, level: Level | None = None
+    ) -> Judged:
+        """What becomes of ``text`` at ``path``.
+
+        ``found`` is what a scan of the content said already, else it is scanned here; ``level`` is the one that its
+        owner chose.
+        """
+        rules = self.rules
+        level = level or rules.initial_level(kind, path)
+        if found is None:
+            found = Sensitivity.SECRET if holds_secret(text) else Sensitivity.NONE
+        if found is Sensitivity.NONE and rules.matching_patterns(path):
+            found = Sensitivity.PATTERN
+        seal = found is not Sensitivity.NONE or (self.settings.seal_all and level is Level.PRIVATE)
+        return Judged(level, found, seal)
+
+    def scan(self, text: str) -> Sensitivity:
+        """What the content alone says of ``text``: for whoever scans before taking the lock that ``judge`` is under."""
+        if not holds_secret(text):
+            return Sensitivity.NONE
+        self.keys.ready()
+        return Sensitivity.SECRET
+
+    def classifier(self) -> Classifier:
+        """What finds secrets and personal data, knowing this machine and its user."""
+        import getpass
+        import platform
+
+        from core.privacy import Classifier
+
+        try:
+            names = {self.settings.user, getpass.getuser()}
+        except (KeyError, OSError):
+            names = {self.settings.user}
+        host = platform.node()
+        return Classifier(
+            tuple(sorted(name for name in names if len(name) > 2)),
+            tuple(sorted({each for each in (host, host.partition(".")[0]) if len(each) > 2 and each != "localhost"})),
+            self.settings.phone_region or None,
+        )
+
+    def seal(self, item_id: str, data: bytes) -> bytes:
+        """``data`` as an age file for this workspace, bound to its item; makes the keys first. Raises Locked."""
+        if not self.keys.ready() and not self.keys.keys.exist:
+            self.keys.found()
+        proof = self.keys.proof(item_id.encode(), data).hex().encode()
+        return self.keys.seal(_MARK + item_id.encode() + b" " + proof + b"\n" + data)
+
+    def open(self, item_id: str, sealed: bytes) -> bytes:
+        """What ``seal`` sealed for this item; raises Locked, WrongKey and SealBroken."""
+        opened = self.keys.open(sealed, f"The sealed content of {item_id}")
+        head, separator, data = opened.partition(b"\n")
+        mark, named, proof = head[: len(_MARK)], *_split(head[len(_MARK) :])
+        if not separator or mark != _MARK or len(proof) != _PROOF_LENGTH:
+            raise SealBroken(f"What is sealed for {item_id} was not sealed by Bailiwick.", "Restore it from a backup.")
+        if named != item_id.encode():
+            raise SealBroken(
+                f"The sealed content of {item_id} was exchanged with that of another item.", "Restore it from a backup."
+            )
+        if not hmac.compare_digest(self.keys.proof(named, data).hex().encode(), proof):
+            raise SealBroken(
+                f"The sealed content of {item_id} was not made by a holder of this workspace's keys.",
+                "Restore it from a backup.",
+            )
+        return data
+
+    def check_name(self, text: str, what: str) -> None:
+        """Raise InvalidInput when ``text``, which stays readable, holds a secret; ``what`` begins the sentence."""
+        from core.privacy.classification import secrets
+
+        if next(secrets(text), None) is not None:
+            raise InvalidInput(
+                f"{what} holds a secret, and names are never sealed; nothing was written.", "Put it into the content."
+            )
+
+
+def holds_secret(text: str) -> bool:
+    """Whether ``text`` holds a secret, as the whole classification says; detect-secrets is loaded only if it may."""
+    from core.privacy.classification import scanned_secrets, secrets
+
+    if next(secrets(text), None) is not None:
+        return True
+    lowered = text.lower()
+    may = any(word in lowered for word in _PROMISING) or any(
+        any(letter.isdigit() for letter in run[0]) for run in _RUN.finditer(text)
+    )
+    return may and next(scanned_secrets(text), None) is not None
+
+
+def _split(head: bytes) -> tuple[bytes, bytes]:
+    named, _, proof = head.partition(b" ")
+    return named, proof
