@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from core.crypto import keychain
 from core.crypto.identity import Identity
 from core.crypto.passphrases import (
-    Prompt,
     check_strength,
-    given_passphrase,
     normalised,
     random_passphrase,
     read_key_file,
     write_key_file,
 )
-from core.crypto.recovery_code import new_recovery_code, read_recovery_code
+from core.crypto.recovery_code import looks_like_recovery_code, new_recovery_code, read_recovery_code
 from core.crypto.secret import HOW_TO_UNLOCK, Secret
 from core.crypto.slot_header import SlotKind
 from core.crypto.slots import KeySlots, Slot
@@ -98,26 +95,18 @@ def open_by_keychain(slots: KeySlots) -> Identity:
     raise NotFound("The keychain of this machine holds no key of this workspace.", HOW_TO_UNLOCK)
 
 
-def open_somehow(
-    slots: KeySlots,
-    *,
-    prompt: Prompt | None = None,
-    key_file: Path | None = None,
-    environ: Mapping[str, str] = os.environ,
-) -> Identity:
-    """The identity, by what is at hand: the key file named, else the keychain, else a passphrase file or the prompt.
+def open_by_typed(slots: KeySlots, typed: Secret) -> Identity:
+    """The identity, by what a person typed where either a passphrase or a recovery code was asked for.
 
-    Raises Locked when nothing is at hand, NotFound when the workspace has no slots, and as the other functions.
+    Raises as ``open_by_passphrase``; where only recovery codes open the workspace, as ``open_by_recovery_code``.
     """
-    if key_file is not None:
-        return open_by_key_file(slots, key_file)
     kinds = {slot.kind for slot in slots.listed()}
-    if not kinds:
-        raise NotFound("This workspace has no keys yet.", "Make them with `bailiwick keys add`.")
-    if SlotKind.KEYCHAIN in kinds:
-        with suppress(BailiwickError):
-            return open_by_keychain(slots)
-    return open_by_passphrase(slots, given_passphrase(prompt, "Passphrase of the workspace: ", environ))
+    if SlotKind.PASSPHRASE not in kinds and SlotKind.RECOVERY_CODE in kinds:
+        return open_by_recovery_code(slots, typed)
+    if looks_like_recovery_code(typed):
+        with suppress(WrongKey):
+            return open_by_recovery_code(slots, typed)
+    return open_by_passphrase(slots, typed)
 
 
 def remove_slot(

@@ -32,6 +32,11 @@ def read_recovery_code(typed: Secret) -> Secret:
     return Secret(_grouped(_plain(typed)))
 
 
+def looks_like_recovery_code(typed: Secret) -> bool:
+    """Whether ``typed`` is a code without a typing error, of whichever workspace."""
+    return not _problem(typed)
+
+
 def _code(random: Secret) -> Secret:
     number = Secret((int.from_bytes(random.reveal(), "big") >> 6).to_bytes(17, "big"))
     return Secret(_grouped(_digits(number, 26) + _digits(_check(number), 2)))

@@ -108,7 +108,7 @@ class KeySlots:
             header = SlotHeader(
                 id=slot_id,
                 kind=kind,
-                label=_checked_label(label),
+                label=checked_label(label),
                 created_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 identity_id=identity.id,
                 recipient=slot_key.recipient,
@@ -222,7 +222,8 @@ def _exchanged(name: str, owner: str) -> SealBroken:
     return SealBroken(f"{name} was exchanged: its file holds key slot {owner}.", "Use another slot.")
 
 
-def _checked_label(label: str) -> str:
+def checked_label(label: str) -> str:
+    """``label`` itself; raises InvalidInput when a slot cannot have it."""
     if len(label) > LONGEST_LABEL or not label.isprintable():
         raise InvalidInput(f"A slot's label is one line of at most {LONGEST_LABEL} characters.")
     return label

@@ -160,7 +160,13 @@ class WorkspaceKeys:
         it opens on this machine, or is what opened the workspace in this process.
         """
         slots, identity = self.keys.slots, self._usable().identity
-        remove_slot(slots, slot_id, identity, lambda slot: slot.id == identity.slot_id or self._opens_here(slot))
+        opened_by = identity.slot_id
+        remove_slot(
+            slots,
+            slot_id,
+            identity,
+            lambda slot: slot.kind is not SlotKind.KEY_FILE or slot.id == opened_by or self._key_file_opens(slot),
+        )
         path = self.key_file(slot_id)
         there = os.path.lexists(path)
         if there:
@@ -170,6 +176,10 @@ class WorkspaceKeys:
     def key_file(self, slot_id: str) -> Path:
         """Where this machine's key file of a slot lies, if it has one."""
         return key_file_of(self.key_files, slot_id)
+
+    def machine_slot(self) -> Slot | None:
+        """The slot that a key file of this machine opens, if there is one; tries them. Raises nothing."""
+        return next((slot for slot in self.keys.slots.listed() if self._key_file_opens(slot)), None)
 
     def status(self) -> KeyStatus:
         """How it stands now; unlocks nothing and raises nothing."""
@@ -249,9 +259,7 @@ class WorkspaceKeys:
             raise cannot_write(error, self.key_files) from None
         return add_key_file(self.keys.slots, identity, self.key_file(slot_id), label=label, slot_id=slot_id)
 
-    def _opens_here(self, slot: Slot) -> bool:
-        if slot.kind is not SlotKind.KEY_FILE:
-            return True
+    def _key_file_opens(self, slot: Slot) -> bool:
         try:
             open_by_key_file(self.keys.slots, self.key_file(slot.id)).forget()
         except BailiwickError:

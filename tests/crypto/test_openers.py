@@ -23,10 +23,11 @@ from core.crypto.openers import (
     open_by_keychain,
     open_by_passphrase,
     open_by_recovery_code,
-    open_somehow,
+    open_by_typed,
     remove_slot,
 )
 from core.crypto.passphrases import given_passphrase
+from core.crypto.recovery_code import new_recovery_code
 from core.crypto.secret import Secret
 from core.crypto.slot_header import SlotKind
 from core.crypto.slots import KeySlots
@@ -53,7 +54,6 @@ def test_a_keychain_opens_without_asking(slots: KeySlots, identity: Identity, me
     ((service, name),) = memory.kept
     assert (service, name) == ("bailiwick", slot.id)
     assert open_by_keychain(slots).id == identity.id
-    assert open_somehow(slots, environ={}).id == identity.id
 
 
 @pytest.mark.parametrize("backend", [fail.Keyring, null.Keyring, chainer.ChainerBackend, PlainKeychain])
@@ -88,15 +88,11 @@ def test_a_keychain_that_keeps_nothing_is_noticed(slots: KeySlots, identity: Ide
     assert slots.listed() == []
 
 
-def test_a_locked_keychain_is_a_sentence_and_another_way_in_is_taken(
-    slots: KeySlots, identity: Identity, memory: MemoryKeychain, passphrase: Secret
-) -> None:
+def test_a_locked_keychain_is_a_sentence(slots: KeySlots, identity: Identity, memory: MemoryKeychain) -> None:
     add_keychain(slots, identity)
-    add_passphrase(slots, identity, passphrase)
     memory.locked = True
     with pytest.raises(Unreachable, match="The keychain refused \\(KeyringLocked\\)"):
         open_by_keychain(slots)
-    assert open_somehow(slots, prompt=lambda _: passphrase.text(), environ={}).id == identity.id
 
 
 def test_another_machines_keychain_slot_is_no_way_in(
@@ -126,7 +122,6 @@ def test_a_key_file_opens(slots: KeySlots, identity: Identity, tmp_path: Path) -
     slot = add_key_file(slots, identity, path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert open_by_key_file(slots, path).slot_id == slot.id
-    assert open_somehow(slots, key_file=path).id == identity.id
     with pytest.raises(InvalidInput, match="exists already"):
         add_key_file(slots, identity, path)
     assert len(slots.listed()) == 1
@@ -239,12 +234,24 @@ def test_one_damaged_slot_says_what_is_wrong(slots: KeySlots, identity: Identity
         open_by_passphrase(slots, passphrase)
 
 
-def test_a_workspace_without_keys_says_so(slots: KeySlots, identity: Identity) -> None:
-    with pytest.raises(NotFound, match="no keys yet"):
-        open_somehow(slots, environ={})
-    add_recovery_code(slots, identity)
+def test_what_was_typed_may_be_a_passphrase_or_a_recovery_code(
+    slots: KeySlots, identity: Identity, passphrase: Secret
+) -> None:
     with pytest.raises(NotFound, match="no key slot for a passphrase"):
-        open_somehow(slots, prompt=lambda _: "typed", environ={})
+        open_by_typed(slots, passphrase)
+    code_slot, code = add_recovery_code(slots, identity)
+    assert open_by_typed(slots, Secret(code.text().lower())).slot_id == code_slot.id
+    with pytest.raises(InvalidInput, match="A recovery code has"):
+        open_by_typed(slots, passphrase)
+    slot = add_passphrase(slots, identity, passphrase)
+    assert open_by_typed(slots, code).slot_id == code_slot.id
+    assert open_by_typed(slots, passphrase).slot_id == slot.id
+    foreign = new_recovery_code()
+    for wrong in (Secret("not the passphrase"), foreign):
+        with pytest.raises(WrongKey, match="That passphrase opens no key slot"):
+            open_by_typed(slots, wrong)
+    chosen = add_passphrase(slots, identity, foreign)
+    assert open_by_typed(slots, foreign).slot_id == chosen.id
 
 
 def test_a_changed_passphrase(slots: KeySlots, identity: Identity, passphrase: Secret) -> None:

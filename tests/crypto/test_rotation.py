@@ -218,7 +218,7 @@ def test_a_damaged_generation_locks_writing_not_reading(slots: KeySlots, opened:
     rotated = rotate(slots, opened)
     path = slots.folder / "generations" / generation_names(slots.folder)[0]
     whole = path.read_bytes()
-    for broken in (b"", whole[:-1], whole[:100] + b"x" + whole[101:]):
+    for broken in (b"", whole[:-1], whole[:100] + bytes([whole[100] ^ 1]) + whole[101:]):
         path.write_bytes(broken)
         keys = Keys(slots)
         keys.unlock(lambda: open_by_passphrase(slots, passphrase))

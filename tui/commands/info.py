@@ -32,6 +32,7 @@ def info(invocation: Invocation) -> None:
         "logs": root / "logs",
         "model_cache": cache_folder() / "models",
         "user_config": user_config_folder(),
+        "key_files": user_config_folder() / "keys",
         "defaults": defaults_folder(),
     }
     flat = settings.flat()

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "leases": ("tui.commands.leases:leases", "Who may work on what."),
     "sessions": ("tui.commands.sessions:sessions", "Stretches of work, snapshots of all states, backups."),
     "audit": ("tui.commands.audit:audit", "Who changed what, and whether the record of it is whole."),
+    "keys": ("tui.commands.keys:keys", "What unlocks the sealed contents of the workspace."),
     "hardware": ("tui.commands.hardware:hardware", "The machine: profile, limits, live load."),
     "info": ("tui.commands.info:info", "Every folder in use and where each setting came from."),
     "doctor": ("tui.commands.doctor:doctor", "Check the workspace and say how to mend what is damaged."),
