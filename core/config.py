@@ -20,6 +20,7 @@ _PREFIX = "BAILIWICK_"
 _CHOICES = {
     "user.tier": ("free", "pro"),
     "search.mode": ("hybrid", "vector", "text"),
+    "encryption.scope": ("sensitive", "all"),
 }
 _MINIMUM = {
     "search.limit": 1,
@@ -36,6 +37,8 @@ _MINIMUM = {
 class UserSettings:
     id: str
     tier: str
+    teams: str
+    phone_region: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,11 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptionSettings:
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenSettings:
     theme: str
 
@@ -90,8 +98,14 @@ class Settings:
     index: IndexSettings
     agents: AgentSettings
     audit: AuditSettings
+    encryption: EncryptionSettings
     screen: ScreenSettings
     origins: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def teams(self) -> tuple[str, ...]:
+        """The names in ``user.teams``."""
+        return tuple(name for each in self.user.teams.split(",") if (name := each.strip()))
 
     def flat(self) -> dict[str, str | int | bool]:
         """Every setting by its dotted key."""
@@ -106,6 +120,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "index": IndexSettings,
     "agents": AgentSettings,
     "audit": AuditSettings,
+    "encryption": EncryptionSettings,
     "screen": ScreenSettings,
 }
 _TYPES: dict[str, str] = {

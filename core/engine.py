@@ -164,6 +164,17 @@ class Engine:
         """Whether all that was read so far can be found, by words at least."""
         return self._services.updater.level if self._services is not None else not self._has_work()
 
+    def lock_keys(self) -> None:
+        """Forget the workspace's keys in this process until a person unlocks them."""
+        self._agentfs.keys.lock()
+
+    def unlock_keys(self, way: str, given: str) -> None:
+        """Unlock the keys in this process; raises as ``core.crypto.unlocking.unlock``."""
+        from core.crypto.secret import Secret
+        from core.crypto.unlocking import Way, unlock
+
+        unlock(self._agentfs.keys, Way(way), Secret(given))
+
     def rebuilt(self) -> str:
         """Why the index was built anew when it was opened; empty when it was not."""
         return self._services.index.rebuilt_reason if self._services is not None else ""

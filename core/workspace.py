@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
@@ -17,7 +18,16 @@ from core.config import Settings, cache_folder
 from core.engine import Duties, Engine
 from core.engine_access import EngineAccess
 from core.errors import BailiwickError, EngineHeld
-from core.events import AgentsChanged, AuditGrew, Event, EventBus, ItemsChanged, MessagesChanged, SourcesChanged
+from core.events import (
+    AgentsChanged,
+    AuditGrew,
+    Event,
+    EventBus,
+    ItemsChanged,
+    KeysChanged,
+    MessagesChanged,
+    SourcesChanged,
+)
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.load import LoadSampler
 from core.hardware.pool import WorkerPool
@@ -27,8 +37,13 @@ from core.library import catalogue
 from core.library.catalogue import StoredDocument
 from core.library.sources import Origin, add_package, add_path, find_sources, remove_source
 from core.model import Answer, HardwareProfile, IndexCounts, JSONObject, Library, Problem, ResourceLimits, Source
-from core.opening import agent_policy, note_configuration
+from core.opening import agent_policy, note_configuration, privacy_of
 from core.search.query import Query
+
+if TYPE_CHECKING:
+    from core.crypto.secret import Secret
+    from core.crypto.unlocking import Way
+    from core.serving.calls import EngineCalls
 
 _log = logging.getLogger(__name__)
 _STORAGE_SPEED = "hardware.storage_speed_mbps"
@@ -74,10 +89,11 @@ class Workspace:
         profile = detect_hardware_capabilities()
         limits = calculate_optimal_limits(profile)
         self.person = Actor(ActorKind.PERSON, settings.user.id, "dashboard" if duties is Duties.ALL else "cli")
-        self.agentfs = AgentFS(root, agent_policy(settings, limits), self.person)
+        self.agentfs = AgentFS(root, agent_policy(settings, limits), self.person, privacy_of(root, settings))
         self.hardware = Hardware(profile, limits, LoadSampler(root))
         self.pool = WorkerPool(limits.worker_threads)
         self._watcher = TruthWatcher(self.agentfs, self._truth_changed)
+        self.agentfs.guard.on_keys_changed = self._keys_changed
 
         def build() -> Engine:
             needed = duties or Duties.SEARCH
@@ -207,6 +223,25 @@ class Workspace:
         """Wait until all that was read so far is in the index; false when ``should_stop`` said so first."""
         return self._wait(lambda: self._access.call(lambda engine: engine.searchable()), should_stop)
 
+    def lock_keys(self) -> None:
+        """Forget the keys here, and in the engine where that is another process, until somebody unlocks them."""
+        self.agentfs.keys.lock()
+        self._tell_engine_elsewhere(lambda engine: engine.lock_keys())
+
+    def unlock_keys(self, way: Way, given: Secret) -> None:
+        """Unlock the keys here, and in the engine where that is another process.
+
+        Raises as ``core.crypto.unlocking.unlock``.
+        """
+        from core.crypto.unlocking import unlock
+
+        unlock(self.agentfs.keys, way, given)
+        self._tell_engine_elsewhere(lambda engine: engine.unlock_keys(way.value, given.text()))
+
+    def _tell_engine_elsewhere(self, call: Callable[[EngineCalls], None]) -> None:
+        if not self.is_engine and self.agentfs.engine_lock.is_taken():
+            self._access.call(call)
+
     def measure_hardware(self) -> HardwareProfile:
         """The profile with the storage speed, measured once (a second or so) and remembered."""
         known = self.settings.get(_STORAGE_SPEED)
@@ -254,6 +289,9 @@ class Workspace:
             self.bus.publish(AuditGrew(change.audited))
         if (engine := self._access.engine) is not None:
             engine.truth_changed(change)
+
+    def _keys_changed(self, locked: bool) -> None:
+        self.bus.publish(KeysChanged(locked))
 
     def _count_access(self, item_id: str) -> None:
         try:

@@ -72,11 +72,13 @@ class Guard:
     """Safe from any thread. Rules, keys and scanners are loaded when first needed: reading what is plain needs none."""
 
     def __init__(self, settings: PrivacySettings, folder: Path) -> None:
-        """``folder`` is where the workspace's key slots lie."""
+        """``folder`` is where the workspace's key slots lie. ``on_keys_changed`` may be set to hear of locking."""
         self.settings = settings
+        self.on_keys_changed: Callable[[bool], None] = lambda locked: None
         self._folder = folder
         self._rules: PrivacyRules | None = None
         self._keys: WorkspaceKeys | None = None
+        self._founded = ""
         self._lock = threading.Lock()
 
     @property
@@ -93,7 +95,8 @@ class Guard:
             if self._keys is None:
                 from core.crypto.workspace_keys import WorkspaceKeys
 
-                self._keys = WorkspaceKeys(self._folder, self.settings.key_files)
+                self._keys = keys = WorkspaceKeys(self._folder, self.settings.key_files)
+                keys.subscribe(lambda: self.on_keys_changed(keys.keys.is_locked))
             return self._keys
 
     def judge(
@@ -142,8 +145,14 @@ class Guard:
         """``data`` as an age file for this workspace, bound to its item; makes the keys first. Raises Locked."""
         if not self.keys.ready() and not self.keys.keys.exist:
             self.keys.found()
+            self._founded = self.keys.founded.id if self.keys.founded else ""
         proof = self.keys.proof(item_id.encode(), data).hex().encode()
         return self.keys.seal(_MARK + item_id.encode() + b" " + proof + b"\n" + data)
+
+    def take_founded(self) -> str:
+        """The id of the slot that sealing made, once: for the audit record of it."""
+        slot_id, self._founded = self._founded, ""
+        return slot_id
 
     def open(self, item_id: str, sealed: bytes) -> bytes:
         """What ``seal`` sealed for this item; raises Locked, WrongKey and SealBroken."""

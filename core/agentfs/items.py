@@ -91,6 +91,8 @@ class ItemStore:
         if living and row["metadata"] == metadata and self._is_equal(row, write.data, judged):
             return Written(item_id, row["sha256"], None, judged.level, judged.sensitive, judged.seal)
         data = self._guard.seal(item_id, write.data) if judged.seal else write.data
+        if slot_id := self._guard.take_founded():
+            self.audit.append(connection, self._by, "keys.add", slot_id, {"kind": "key_file"})
         sha256 = self._contents.write(connection, data, sealed=judged.seal)
         moment = to_text(now())
         base = str(row["sha256"]) if living else None

@@ -51,6 +51,12 @@ class StubEngine:
     def rebuilt(self) -> str:
         return "it was garbage"
 
+    def lock_keys(self) -> None:
+        self.opened.clear()
+
+    def unlock_keys(self, way: str, given: str) -> None:
+        self.opened.append(f"{way} {given}")
+
 
 @contextmanager
 def open_door() -> Iterator[tuple[Door, StubEngine, EventBus]]:

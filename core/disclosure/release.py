@@ -1,0 +1,61 @@
+"""The one door: an item, an audience and a purpose go in; bytes that may leave come out, or a refusal with its rule."""
+
+from __future__ import annotations
+
+import json
+from typing import NoReturn
+
+from core.access import AccessDecision
+from core.agent_model import Actor
+from core.agentfs.agentfs import AgentFS
+from core.agentfs.database import to_json
+from core.errors import AccessDenied, BailiwickError
+from core.model import Item, JSONValue, Operation, Sensitivity
+from core.privacy import Action, Audience, Decision, Purpose, decide, redact
+from core.privacy.cleared import Cleared
+
+
+def release(agentfs: AgentFS, item: Item, audience: Audience, purpose: Purpose, *, by: Actor) -> Cleared:
+    """What of ``item`` may leave for ``audience``: whole, redacted or sealed.
+
+    Content that leaves unsealed is classified anew, whatever was found when it was written; a classification that fails
+    is a refusal. Raises AccessDenied, with the rule, after the refusal is recorded; Locked and SealBroken.
+    """
+    decision = decide(agentfs.guard.rules, agentfs.permissions.subject(item), audience, purpose)
+    if decision.action is Action.REFUSE:
+        _refuse(agentfs, item, decision, by)
+    if decision.action is Action.SEAL and item.sealed:
+        return Cleared(item.id, audience, purpose, decision, agentfs.contents.read(item.sha256))
+    content = agentfs.items.content(item)
+    if decision.action is Action.SEAL:
+        return Cleared(item.id, audience, purpose, decision, agentfs.guard.seal(item.id, content))
+    try:
+        data = _unsealed(agentfs, content, redacts=decision.action is Action.REDACT)
+    except (BailiwickError, ValueError) as error:
+        reason = error.message if isinstance(error, BailiwickError) else "Its content cannot be classified."
+        _refuse(agentfs, item, Decision(Action.REFUSE, "content", reason), by)
+    return Cleared(item.id, audience, purpose, decision, data)
+
+
+def _refuse(agentfs: AgentFS, item: Item, decision: Decision, by: Actor) -> NoReturn:
+    answer = AccessDecision(Action.REFUSE, decision.reason, decision.rule)
+    agentfs.permissions.record(by, item.id, item.path, Operation.READ, answer)
+    raise AssertionError("recording a refusal raises it")
+
+
+def _unsealed(agentfs: AgentFS, content: bytes, *, redacts: bool) -> bytes:
+    """``content``, redacted where asked, once more without any secret; a ValueError says that it is no text."""
+    text = content.decode("utf-8")
+    if redacts:
+        text = to_json(redact(_parsed(text), agentfs.guard.classifier()).value)
+    if agentfs.guard.scan(text) is not Sensitivity.NONE:
+        raise AccessDenied("A secret was found in its content: nobody but its owner gets it.")
+    return text.encode()
+
+
+def _parsed(text: str) -> JSONValue:
+    try:
+        value: JSONValue = json.loads(text)
+    except ValueError:
+        return text
+    return value
