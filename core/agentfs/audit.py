@@ -12,6 +12,8 @@ from core.agentfs.database import Database, from_text, now, to_json, to_text, tr
 from core.model import JSONObject
 
 GENESIS = "0" * 64
+RESTORE = "backup.restore"
+"""The first record of a workspace restored from a backup, and the only one where the chain's device may change."""
 FIELDS = (
     "device",
     "at",
@@ -40,7 +42,10 @@ def chained(previous: str, position: int, fields: tuple[str | int | None, ...]) 
 
 
 class AuditTrail:
-    """The records of this device. Safe from any thread and process; ``append`` belongs to the caller's transaction."""
+    """The records of this device, after those of the one it was restored from. Safe from any thread and process.
+
+    ``append`` belongs to the caller's transaction.
+    """
 
     def __init__(self, database: Database, device: str) -> None:
         self._database = database

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.agent_model import AuditProblem, AuditVerdict
-from core.agentfs.audit import FIELDS, GENESIS, AuditTrail, chained
+from core.agentfs.audit import FIELDS, GENESIS, RESTORE, AuditTrail, chained
 from core.agentfs.audit_anchor import AnchorState, AuditAnchor
 from core.agentfs.audit_archive import AuditArchive
 from core.agentfs.database import Database, translated
@@ -43,10 +43,11 @@ _UNRECORDED = {
 
 @dataclass(slots=True)
 class _Walk:
-    """Where a walk along the chain has come to."""
+    """Where a walk along the chain has come to; ``device`` is empty where any may follow."""
 
     position: int = 0
     hash: str = GENESIS
+    device: str = ""
     records: int = 0
     broken: list[AuditProblem] = field(default_factory=list)
     missing: list[AuditProblem] = field(default_factory=list)
@@ -54,7 +55,7 @@ class _Walk:
 
 
 class AuditCheck:
-    """Reads the whole trail of this device, archived segments included. Safe from any thread; changes nothing."""
+    """Reads the whole trail, archived segments included. Safe from any thread; changes nothing."""
 
     def __init__(self, database: Database, trail: AuditTrail, root: Path) -> None:
         self._database = database
@@ -78,7 +79,9 @@ class AuditCheck:
                 archived = walk.position
                 for row in connection.execute("SELECT * FROM audit ORDER BY position"):
                     fields = tuple(row[name] for name in FIELDS)
-                    _step(walk, row["position"], fields, row["hash"], self._trail.device, anchor)
+                    _step(walk, row["position"], fields, row["hash"], anchor)
+                if walk.device not in ("", self._trail.device):
+                    walk.broken.append(_of_another_device(walk.position))
                 self._check_ends(connection, walk, archived, anchor)
                 self._check_changes(connection, walk)
             finally:
@@ -90,10 +93,10 @@ class AuditCheck:
             try:
                 for record in self.archive.records(segment["file"], segment["file_sha256"]):
                     fields = tuple(record[name] for name in FIELDS)
-                    _step(walk, int(record["position"] or 0), fields, str(record["hash"]), self._trail.device, anchor)
+                    _step(walk, int(record["position"] or 0), fields, str(record["hash"]), anchor)
             except BailiwickError as error:
                 walk.missing.append(AuditProblem(segment["first"], error.message))
-                walk.position, walk.hash = segment["last"], segment["last_hash"]
+                walk.position, walk.hash, walk.device = segment["last"], segment["last_hash"], ""
 
     def sign_head(self) -> str:
         """Sign the newest head, unless what was signed before is no longer on the trail: then a sentence says so."""
@@ -156,6 +159,20 @@ class AuditCheck:
                 walk.missing.append(AuditProblem(walk.position, f"{count:,} {what} have no record."))
 
 
+def _of_another_device(position: int) -> AuditProblem:
+    return AuditProblem(position, f"Record {position} is of another device.")
+
+
+def _continues(walk: _Walk, fields: tuple[str | int | None, ...]) -> bool:
+    """Whether a record of another device goes on with this trail because it was restored there from a backup."""
+    held = dict(zip(FIELDS, fields, strict=True))
+    try:
+        details = json.loads(str(held["details"]))
+        return bool(held["action"] == RESTORE and (details["device"], details["head"]) == (walk.device, walk.hash))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
 def _chained(previous: str, position: int, fields: tuple[str | int | None, ...]) -> str:
     """As ``chained``; empty where a field holds what no record was ever written with."""
     try:
@@ -169,7 +186,6 @@ def _step(
     position: int,
     fields: tuple[str | int | None, ...],
     digest: str,
-    device: str,
     anchor: AnchorState,
 ) -> None:
     """Take the next record; after a gap the walk goes on from what is there, so that each fault is named once."""
@@ -179,10 +195,13 @@ def _step(
         first, last = walk.position + 1, position - 1
         lacking = f"Record {first} is" if first == last else f"Records {first} to {last} are"
         walk.missing.append(AuditProblem(first, f"{lacking} missing."))
-    if fields[0] != device:
-        walk.broken.append(AuditProblem(position, f"Record {position} is of another device."))
+        walk.device = ""
+    if walk.device not in ("", fields[0]) and not _continues(walk, fields):
+        walk.broken.append(_of_another_device(position))
+    walk.device = str(fields[0])
     if not gap and _chained(walk.hash, position, fields) != digest:
         walk.broken.append(AuditProblem(position, f"Record {position} was changed or put in, or follows one that was."))
+        walk.device = ""
     if position == anchor.position:
         walk.anchored = digest
     walk.position, walk.hash = position, digest

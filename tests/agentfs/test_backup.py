@@ -22,6 +22,11 @@ from core.agentfs.audit_export import export_trail
 from core.agentfs.backup import restore_backup, write_backup
 from core.agentfs.database import now
 from core.agentfs.policy import AgentPolicy
+from core.agentfs.scratch_folder import scratch_folder
+from core.crypto.identity import new_identity
+from core.crypto.openers import add_key_file, add_recovery_code, open_by_recovery_code
+from core.crypto.rotation import rotate
+from core.crypto.slots import KeySlots
 from core.errors import BailiwickError, InvalidInput, StorageFull, WorkspaceUnusable
 from core.ids import sha256_hex
 
@@ -64,8 +69,6 @@ def test_everything_true_comes_back(lived: AgentFS, tmp_path: Path) -> None:
         assert agentfs.audit_check.verify().whole
         assert agentfs.contents.damaged() == []
         assert [each.key for each in agentfs.snapshots.compare("before")] == ["large", "small"]
-        last = agentfs.audit.page(*[agentfs.audit.head()[0]] * 2)[0]
-        assert (last.action, last.subject, last.actor) == ("backup.restore", written.manifest.id, "ada")
         agent = agentfs.agents.get("scout")
         assert not agentfs.agents.key_path(agent.id).exists()
         agentfs.agents.register("scout", "research", owner="ada", by=ADA)
@@ -112,18 +115,30 @@ def test_a_write_during_the_backup_is_not_lost(lived: AgentFS, tmp_path: Path, m
     pack = backup_archive.pack
     calls = []
 
-    def vanishing(*arguments: object) -> None:
+    def vanishing(*arguments: object) -> Iterator[bytes]:
         calls.append(1)
         if len(calls) == 1:
             lived.states.put("scout", "late", 2, by=ADA)
             raise FileNotFoundError(2, "gone")
-        pack(*arguments)  # type: ignore[arg-type]
+        return pack(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr("core.agentfs.backup.pack", vanishing)
     write_backup(lived, tmp_path / "backup.tar.gz", by=ADA)
     restore_backup(tmp_path / "backup.tar.gz", tmp_path / "restored", by=ADA)
     with closing(AgentFS(tmp_path / "restored")) as agentfs:
         assert agentfs.states.get("scout", "late").value == 2
+
+
+def test_what_a_killed_backup_left_goes_and_what_a_living_one_holds_stays(lived: AgentFS, tmp_path: Path) -> None:
+    dead = lived.root / ".backup-dead"
+    dead.mkdir()
+    (dead / "agentfs.db").write_bytes(b"a copy")
+    with scratch_folder(lived.root, ".backup-") as living:
+        assert not dead.exists()
+        dead.mkdir()
+        write_backup(lived, tmp_path / "backup.tar.gz", by=ADA)
+        assert living.is_dir()
+    assert not list(lived.root.glob(".backup-*"))
 
 
 def test_what_was_lost_before_is_named_and_stops_nothing(lived: AgentFS, tmp_path: Path) -> None:
@@ -161,6 +176,32 @@ def test_a_taken_place_is_left_alone(file: Path, tmp_path: Path) -> None:
             restore_backup(file, place, by=ADA)
     with pytest.raises(InvalidInput, match="There is no backup"):
         restore_backup(tmp_path, tmp_path / "restored", by=ADA)
+
+
+def test_key_slots_and_generations_travel_and_nothing_that_opens_them(lived: AgentFS, tmp_path: Path) -> None:
+    keys = lived.root / "keys"
+    slots, identity = KeySlots(keys), new_identity()
+    _, code = add_recovery_code(slots, identity)
+    add_key_file(slots, identity, tmp_path / "this-machine.key")
+    sealed_to = rotate(slots, identity).newest.id
+    lived.audit_check.sign_head()
+    (keys / "slots" / "notes.txt").write_text("a stranger")
+    (keys / "slots" / f"{'1' * 26}.age").symlink_to("/etc/hostname")
+    written = write_backup(lived, tmp_path / "backup.tar.gz", by=ADA)
+    expected = {f"keys/slots/{slot.id}.{end}" for slot in slots.listed() if slot.header for end in ("age", "json")}
+    expected |= {f"keys/generations/{path.name}" for path in (keys / "generations").iterdir()}
+    assert {each.name for each in written.manifest.members if each.name.startswith("keys")} == expected
+    assert len(expected) == 5
+    root = tmp_path / "restored"
+    restore_backup(written.path, root, by=ADA)
+    for name in expected:
+        assert (root / name).read_bytes() == (lived.root / name).read_bytes()
+    assert {path.stat().st_mode & 0o777 for path in root.rglob("*") if path.is_file()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in root.rglob("*") if path.is_dir()} == {0o700}
+    assert open_by_recovery_code(KeySlots(root / "keys"), code).newest.id == sealed_to
+    assert not list((root / "keys").rglob("*.key.*"))
+    assert not (root / "keys" / "agents").exists()
+    assert (root / "keys" / "device.key").read_bytes() != (keys / "device.key").read_bytes()
 
 
 # Archives that nobody should trust
@@ -274,6 +315,21 @@ def assert_refused(file: Path, root: Path, sentence: str | None = None) -> None:
 def test_an_archive_with_something_wrong_leaves_no_trace(file: Path, tmp_path: Path, what: str) -> None:
     rewritten(file, EVIL[what])
     assert_refused(file, tmp_path / "restored")
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("keys/device.key", 4),
+        (f"keys/agents/{'0' * 26}.key", 4),
+        (f"keys/slots/{'0' * 26}.key", 4),
+        (f"keys/generations/1-{'0' * 16}.age", 4),
+        (f"keys/slots/{'0' * 26}.age", (1 << 20) + 1),
+    ],
+)
+def test_only_key_slots_and_generations_are_taken_for_keys(file: Path, tmp_path: Path, name: str, size: int) -> None:
+    rewritten(file, manifest_with(name, size))
+    assert_refused(file, tmp_path / "restored", "its manifest names what does not belong")
 
 
 def test_the_version_of_the_format_is_looked_at(file: Path, tmp_path: Path) -> None:

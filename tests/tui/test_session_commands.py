@@ -17,6 +17,9 @@ from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.audit import GENESIS, chained
 from core.agentfs.database import now, to_json
+from core.crypto.recovery_code import new_recovery_code
+
+SECRET = "ghp_" + "q8Zr2LxV7mKc4TbN1yWd9sHf3GjP6aEu0oYi"
 
 
 @pytest.fixture
@@ -131,7 +134,7 @@ def test_a_backup_becomes_a_workspace_again(
 ) -> None:
     file = tmp_path / "backup.tar.gz"
     written = shell.json("sessions", "backup", str(file))
-    assert set(written) == {"id", "path", "size", "created_at", "members", "bytes", "missing"}
+    assert set(written) == {"id", "path", "size", "created_at", "members", "bytes", "missing", "encrypted"}
     assert (written["members"], written["missing"], written["size"]) == (2, [], file.stat().st_size)
     assert "exists already" in shell.refused("sessions", "backup", str(file))["error"]
     assert "2 files" in shell.told("sessions", "backup", str(file), "--force")[0]
@@ -141,6 +144,75 @@ def test_a_backup_becomes_a_workspace_again(
     assert other.json("audit", "verify")["integrity"] == "whole"
     assert other.json("sessions", "restore", "before", "--yes")["changes"]
     assert "exists already" in other.refused("sessions", "restore-backup", str(file))["error"]
+
+
+def test_an_encrypted_backup_is_restored_on_an_empty_machine(
+    shell: Shell, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAILIWICK_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("BAILIWICK_PASSPHRASE_FILE", raising=False)
+    file, held, code_file = (tmp_path / name for name in ("backup.tar", "value.json", "code"))
+    held.write_text(json.dumps([SECRET, "word " * 20_000]))
+    shell.told("state", "put", "scout", "token", json.dumps(SECRET))
+    shell.told("state", "put", "scout", "large", f"@{held}")
+    assert list((shell.root / "files").rglob("*.age"))
+    refused = shell.refused("sessions", "backup", str(file), "--encrypt")
+    assert "No passphrase or recovery code" in refused["error"]
+    assert "bailiwick keys add --recovery-code" in refused["hint"]
+    code_file.touch(0o600)
+    code_file.write_text(shell.json("keys", "add", "--recovery-code")["recovery_code"])
+    written = shell.json("sessions", "backup", str(file), "--encrypt")
+    assert (written["encrypted"], written["missing"]) == (True, [])
+    before = content_hashes(shell.root)
+
+    for name in ("HOME", "BAILIWICK_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+    other = shell_on(tmp_path / "other" / "workspace", capfd, monkeypatch)
+    refused = other.refused("sessions", "restore-backup", str(file))
+    assert "is encrypted" in refused["error"]
+    assert "--recovery-code-file" in refused["hint"]
+    (tmp_path / "wrong").touch(0o600)
+    (tmp_path / "wrong").write_text(new_recovery_code().text())
+    wrong = ("--recovery-code-file", str(tmp_path / "wrong"))
+    assert "opens no key slot" in other.refused("sessions", "restore-backup", str(file), *wrong)["error"]
+    assert not list((tmp_path / "other").iterdir())
+
+    told = other("sessions", "restore-backup", str(file), "--recovery-code-file", str(code_file))
+    assert told[0] == 0
+    assert "keys unlock --remember" in told[2]
+    assert content_hashes(other.root) == before
+    assert other.json("state", "get", "scout", "x")["value"] == "new"
+    assert "locked" in other.refused("state", "get", "scout", "token")["error"]
+    other.told("keys", "unlock", "--remember", "--recovery-code-file", str(code_file))
+    assert other.json("state", "get", "scout", "token")["value"] == SECRET
+    assert other.json("state", "get", "scout", "large")["value"] == json.loads(held.read_text())
+    assert other.json("audit", "verify")["integrity"] == "whole"
+
+
+def test_a_backup_is_encrypted_only_where_the_keys_open(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAILIWICK_HOME", str(tmp_path / "home"))
+    file = tmp_path / "backup.tar"
+    refused = shell.refused("sessions", "backup", str(file), "--encrypt")
+    assert "keys add --recovery-code" in refused["hint"]
+    code = shell.json("keys", "add", "--recovery-code")["recovery_code"]
+    monkeypatch.setenv("BAILIWICK_HOME", str(tmp_path / "empty"))
+    refused = shell.refused("sessions", "backup", str(file), "--encrypt")
+    assert "keys unlock" in refused["hint"]
+    assert not file.exists()
+    (tmp_path / "code").touch(0o600)
+    (tmp_path / "code").write_text(code)
+    shell.told("sessions", "backup", str(file), "--encrypt", "--recovery-code-file", str(tmp_path / "code"))
+    assert file.exists()
+
+
+def content_hashes(root: Path) -> list[tuple[str, str]]:
+    """Every item's path and the hash of its content, which is there."""
+    with closing(AgentFS(root)) as agentfs:
+        assert agentfs.contents.damaged() == []
+        rows = agentfs.database.connection().execute("SELECT path, sha256 FROM items WHERE deleted = 0 ORDER BY path")
+        return [(row["path"], row["sha256"]) for row in rows]
 
 
 def test_the_next_engine_derives_the_index_of_a_restored_workspace(

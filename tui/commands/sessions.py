@@ -11,13 +11,21 @@ import click
 from core.agent_model import Actor, ActorKind, Session, StateChange
 from core.agentfs.backup import Backup, restore_backup, write_backup
 from core.agentfs.snapshots import Restored
-from core.config import load_settings
-from core.errors import InvalidInput
+from core.config import load_settings, user_config_folder
+from core.crypto.identity import Identity
+from core.crypto.passphrases import PASSPHRASE_FILE_VARIABLE
+from core.crypto.slots import KeySlots
+from core.crypto.workspace_keys import WorkspaceKeys
+from core.errors import InvalidInput, Locked
+from core.opening import open_keys
 from tui.commands.acting import Acting, acting_options
 from tui.commands.nouns import DOOR, answer, count_option, noun, opened_agentfs, table
 from tui.commands.options import Invocation, common_options, pass_invocation
+from tui.commands.unlocking import Unlocking, unlocking_options
 from tui.moments import clock
 from tui.printable import printable
+
+_HOW_TO_OPEN = f"Name a file: --recovery-code-file F, --key-file F, or ${PASSPHRASE_FILE_VARIABLE} with the passphrase."
 
 
 @noun
@@ -154,26 +162,46 @@ def restore(
 
 @sessions.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--encrypt", is_flag=True, help="Seal all of it: a passphrase or recovery code opens it anywhere.")
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@unlocking_options
 @common_options
 @pass_invocation
-def backup(invocation: Invocation, file: Path, force: bool) -> None:
-    """Write the whole workspace to FILE (.tar.gz, not encrypted), without keys and what is derived."""
+def backup(invocation: Invocation, file: Path, encrypt: bool, force: bool, unlocking: Unlocking) -> None:
+    """Write the whole workspace to FILE, a .tar.gz or an encrypted .tar, without what is derived."""
     with opened_agentfs(invocation) as opened:
-        written = write_backup(opened.agentfs, file.absolute(), by=opened.person, replace=force)
-    _report(invocation, written, f"{written.path} holds")
+        keys = opened.agentfs.keys if encrypt else None
+        if keys is not None:
+            unlocking.unlock(keys)
+        written = write_backup(
+            opened.agentfs, file.absolute(), by=opened.person, replace=force, keys=keys.keys if keys else None
+        )
+    _report(invocation, written, f"{written.path} is encrypted and holds" if encrypt else f"{written.path} holds")
 
 
 @sessions.command("restore-backup")
 @click.argument("file", type=click.Path(path_type=Path))
+@unlocking_options
 @common_options
 @pass_invocation
-def restore_from_backup(invocation: Invocation, file: Path) -> None:
+def restore_from_backup(invocation: Invocation, file: Path, unlocking: Unlocking) -> None:
     """Make a workspace, which must not exist yet, from a backup; every hash is checked first."""
     os.umask(0o077)
     root = invocation.workspace_folder()
     by = Actor(ActorKind.PERSON, load_settings(root).user.id, DOOR)
-    _report(invocation, restore_backup(file, root, by=by), f"{root} holds", workspace=str(root))
+
+    def unlock(slots: KeySlots) -> Identity:
+        keys = WorkspaceKeys(slots.folder, user_config_folder() / "keys")
+        try:
+            unlocking.unlock(keys)
+        except Locked as locked:
+            raise Locked(f"{file} is encrypted. {locked.message}", _HOW_TO_OPEN) from None
+        return keys.keys.identity
+
+    _report(invocation, restore_backup(file, root, by=by, unlock=unlock), f"{root} holds", workspace=str(root))
+    keys = open_keys(root)
+    if keys.keys.exist and not keys.ready():
+        invocation.say("Its keys are locked on this machine; `bailiwick keys unlock --remember` changes that.")
 
 
 def _report(invocation: Invocation, done: Backup, what: str, **others: str) -> None:
@@ -186,6 +214,7 @@ def _report(invocation: Invocation, done: Backup, what: str, **others: str) -> N
         "members": len(manifest.members),
         "bytes": manifest.size,
         "missing": manifest.missing,
+        "encrypted": done.encrypted,
         **others,
     }
     for name in manifest.missing:
