@@ -7,7 +7,6 @@ workspace's keys put it there: a sealed file that was exchanged with another, or
 from __future__ import annotations
 
 import hmac
-import re
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 _MARK = b"bailiwick-sealed/1 "
 _PROOF_LENGTH = 64
-# Nothing that detect-secrets finds is shorter than this, and everything has a digit or stands behind such a word.
-_RUN = re.compile(r"[A-Za-z0-9_+/=.:~-]{12,}")
-_PROMISING = ("key", "pass", "pwd", "secret", "contrase", "token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +106,7 @@ class Guard:
         rules = self.rules
         level = level or rules.initial_level(kind, path)
         if found is None:
-            found = Sensitivity.SECRET if holds_secret(text) else Sensitivity.NONE
+            found = self.scan(text)
         if found is Sensitivity.NONE and rules.matching_patterns(path):
             found = Sensitivity.PATTERN
         seal = found is not Sensitivity.NONE or (self.settings.seal_all and level is Level.PRIVATE)
@@ -118,6 +114,8 @@ class Guard:
 
     def scan(self, text: str) -> Sensitivity:
         """What the content alone says of ``text``: for whoever scans before taking the lock that ``judge`` is under."""
+        from core.privacy.classification import holds_secret
+
         if not holds_secret(text):
             return Sensitivity.NONE
         self.keys.ready()
@@ -148,6 +146,10 @@ class Guard:
             self._founded = self.keys.founded.id if self.keys.founded else ""
         proof = self.keys.proof(item_id.encode(), data).hex().encode()
         return self.keys.seal(_MARK + item_id.encode() + b" " + proof + b"\n" + data)
+
+    def can_seal(self) -> bool:
+        """Whether ``seal`` would work now; unlocks the keys where that needs nobody."""
+        return self.keys.ready() or not self.keys.keys.exist
 
     def take_founded(self) -> str:
         """The id of the slot that sealing made, once: for the audit record of it."""
@@ -180,19 +182,6 @@ class Guard:
             raise InvalidInput(
                 f"{what} holds a secret, and names are never sealed; nothing was written.", "Put it into the content."
             )
-
-
-def holds_secret(text: str) -> bool:
-    """Whether ``text`` holds a secret, as the whole classification says; detect-secrets is loaded only if it may."""
-    from core.privacy.classification import scanned_secrets, secrets
-
-    if next(secrets(text), None) is not None:
-        return True
-    lowered = text.lower()
-    may = any(word in lowered for word in _PROMISING) or any(
-        any(letter.isdigit() for letter in run[0]) for run in _RUN.finditer(text)
-    )
-    return may and next(scanned_secrets(text), None) is not None
 
 
 def _split(head: bytes) -> tuple[bytes, bytes]:

@@ -16,6 +16,7 @@ from core.library.passages import cut
 from core.library.readers.sections import Reading
 from core.library.tokens import estimate_tokens, tokenizer_counter
 from core.model import DocumentContent
+from core.privacy.classification import holds_secret
 
 PACKAGE_METADATA = "METADATA"
 _CONTINUED = re.compile(r"\n(?: {8}| {7}\|)")
@@ -43,10 +44,11 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """A document and the SHA-256 of the file it was read from."""
+    """A document, the SHA-256 of the file it was read from, and whether there is a secret in it."""
 
     content: DocumentContent
     checksum: str
+    holds_secret: bool = False
 
 
 def extract(request: ReadRequest) -> Extracted:
@@ -79,7 +81,9 @@ def extract(request: ReadRequest) -> Extracted:
         passages=cut(reading.sections, count),
         metadata=dict(metadata),
     )
-    return Extracted(content, sha256_hex(data))
+    texts = (title, *(passage.embedding_text for passage in content.passages))
+    published = bool(request.module) or request.path.name == PACKAGE_METADATA
+    return Extracted(content, sha256_hex(data), holds_secret("\n".join(texts), published=published))
 
 
 def _read(request: ReadRequest, data: bytes) -> tuple[str, Reading]:

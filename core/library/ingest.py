@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.agentfs.agentfs import AgentFS
+from core.agentfs.guard import Judged
 from core.agentfs.items import ItemWrite
 from core.agentfs.queue import Task
 from core.agentfs.sources import SourceFile
@@ -23,11 +24,12 @@ from core.library.folder import Unreadable
 from core.library.listing import FileToRead, list_changed, list_files
 from core.library.reader_process import ReaderProcess
 from core.library.sources import READ_SOURCE
-from core.model import Kind, Problem, Source, SourceKind
+from core.model import Kind, Problem, Sensitivity, Source, SourceKind
 
 _log = logging.getLogger(__name__)
 BATCH_DOCUMENTS = 24
 BATCH_SECONDS = 0.25
+LOCKED = "is private and waits for the keys to be unlocked"
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class _Batch:
     failures: list[tuple[FileToRead, str]] = field(default_factory=list)
     touched: list[tuple[FileToRead, SourceFile]] = field(default_factory=list)
     vanished: list[SourceFile] = field(default_factory=list)
+    held: list[FileToRead] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     def __len__(self) -> int:
@@ -243,6 +246,7 @@ class Ingester:
         if not len(batch):
             return _Batch()
         freed: list[str] = []
+        self._hold_back_locked(source, batch)
         with self._agentfs.database.transaction() as connection:
             if connection.execute("SELECT 1 FROM sources WHERE id = ?", (source.id,)).fetchone() is None:
                 return _Batch()
@@ -255,6 +259,10 @@ class Ingester:
                 freed.extend(self._forget(connection, source, file.path))
                 failed = SourceFile(file.path, None, file.size, file.modified_ns, "", reason)
                 self._agentfs.sources.put_file(connection, source.id, failed)
+            for file in batch.held:
+                known = self._agentfs.sources.file(source.id, file.path)
+                waiting = SourceFile(file.path, known.item_id if known else None, -1, 0, "", LOCKED)
+                self._agentfs.sources.put_file(connection, source.id, waiting)
             for file, before in batch.touched:
                 same = SourceFile(file.path, before.item_id, file.size, file.modified_ns, before.checksum)
                 self._agentfs.sources.put_file(connection, source.id, same)
@@ -262,11 +270,23 @@ class Ingester:
                 freed.extend(self._forget(connection, source, gone.path))
                 self._agentfs.sources.remove_file(connection, source.id, gone.path)
         self._agentfs.contents.discard_unused(freed)
-        for file, reason in batch.failures:
-            self._bus.publish(ProblemFound(Problem(file.path, reason)))
+        for path, reason in (*((file.path, reason) for file, reason in batch.failures), *_locked(batch)):
+            self._bus.publish(ProblemFound(Problem(path, reason)))
         self._committed()
         self._bus.publish(ItemsChanged(self._agentfs.items.position()))
         return _Batch()
+
+    def _hold_back_locked(self, source: Source, batch: _Batch) -> None:
+        """Take out of the batch what would have to be sealed while the keys are locked; its former self stays."""
+        sealing = [each for each in batch.reads if self._judged(source, *each).seal]
+        if sealing and not self._agentfs.guard.can_seal():
+            batch.held = [file for file, _ in sealing]
+            batch.reads = [each for each in batch.reads if each not in sealing]
+
+    def _judged(self, source: Source, file: FileToRead, extracted: Extracted) -> Judged:
+        found = Sensitivity.SECRET if extracted.holds_secret else Sensitivity.NONE
+        path = item_path(source, file, self._owner)
+        return self._agentfs.guard.judge(path, Kind.DOCUMENT, "", found=found)
 
     def _forget(self, connection: sqlite3.Connection, source: Source, path: str) -> list[str]:
         known = self._agentfs.sources.file(source.id, path)
@@ -277,23 +297,30 @@ class Ingester:
 
     def _write_of(self, source: Source, file: FileToRead, extracted: Extracted) -> ItemWrite:
         content = extracted.content
+        judged = self._judged(source, file, extracted)
         return ItemWrite(
             path=item_path(source, file, self._owner),
             kind=Kind.DOCUMENT,
             owner=self._owner,
             data=encode(content),
+            found=judged.sensitive,
             metadata={
-                "title": content.title,
+                # Of what is sealed only the file's name stays readable: a heading or a hash may give the content away.
+                "title": file.location.name if judged.seal else content.title,
                 "language": content.language,
                 "library": content.library,
                 "version": content.version,
                 "source": content.source,
                 "source_id": source.id,
-                "checksum": extracted.checksum,
+                **({} if judged.seal else {"checksum": extracted.checksum}),
                 "file_size_bytes": file.size,
                 "passages": len(content.passages),
             },
         )
+
+
+def _locked(batch: _Batch) -> Iterator[tuple[str, str]]:
+    return ((file.path, LOCKED) for file in batch.held)
 
 
 def _add_problem(problem: Problem, known: SourceFile | None, batch: _Batch) -> None:

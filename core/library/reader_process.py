@@ -58,7 +58,8 @@ class ReaderProcess:
         )
         if "unreadable" in answer:
             raise Unreadable(str(answer["unreadable"]))
-        return Extracted(decode(str(answer["content"]).encode("utf-8")), str(answer["checksum"]))
+        content = decode(str(answer["content"]).encode("utf-8"))
+        return Extracted(content, str(answer["checksum"]), holds_secret=answer["holds_secret"] is not False)
 
     def public_names(self, modules: Mapping[str, Path]) -> dict[str, dict[str, str]]:
         """``core.library.reexports.public_names`` in the child; an empty answer when it fails."""
@@ -183,7 +184,11 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
     )
     try:
         extracted = extract(request)
-        return {"content": encode(extracted.content).decode("utf-8"), "checksum": extracted.checksum}
+        return {
+            "content": encode(extracted.content).decode("utf-8"),
+            "checksum": extracted.checksum,
+            "holds_secret": extracted.holds_secret,
+        }
     except Unreadable as failure:
         return {"unreadable": failure.reason}
     except RecursionError:

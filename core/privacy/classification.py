@@ -15,6 +15,9 @@ from core.privacy.secret_values import is_example_token, looks_like_password, lo
 
 PLACEHOLDER = re.compile(rf"<(?:{'|'.join(FindingKind)})-[1-9]\d*>")
 """What redaction puts in the place of a finding; nothing inside one is ever a finding."""
+# Whatever detect-secrets finds is as long as this with a digit in it, or stands behind one of these words.
+_RUN = re.compile(r"[A-Za-z0-9_+/=.:~-]{12,}")
+_PROMISING = ("key", "pass", "pwd", "secret", "contrase", "token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,23 @@ def scanned_secrets(text: str) -> Iterator[Finding]:
         yield Finding(start, end, FindingKind.SECRET, f"detect_secrets.{plugin}", Confidence.LIKELY)
 
 
+def holds_secret(text: str, *, published: bool = False) -> bool:
+    """Whether ``classify`` finds a secret in ``text``; detect-secrets is loaded only where it could find one.
+
+    Of ``published`` text, such as the documentation of a package, which is full of example passwords, only what has a
+    secret's own format counts.
+    """
+    if any(not published or found.confidence is Confidence.CERTAIN for found in _outside(text, secrets(text))):
+        return True
+    lowered = text.lower()
+    if not any(word in lowered for word in _PROMISING) and not any(
+        any(letter.isdigit() for letter in run[0]) for run in _RUN.finditer(text)
+    ):
+        return False
+    found_more = _outside(text, scanned_secrets(text))
+    return any(not published or found.confidence is Confidence.CERTAIN for found in found_more)
+
+
 def _secrets_of(form: SecretFormat, text: str) -> Iterator[Finding]:
     for match in form.expression.finditer(text):
         groups = [name for name in ("secret", "quoted", "single") if match.groupdict().get(name)]
@@ -99,9 +119,11 @@ def _secrets_of(form: SecretFormat, text: str) -> Iterator[Finding]:
 
 
 def _outside_placeholders(text: str, findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return without_overlaps(_outside(text, findings))
+
+
+def _outside(text: str, findings: Iterable[Finding]) -> Iterable[Finding]:
     shields = [match.span() for match in PLACEHOLDER.finditer(text)] if "-" in text and "<" in text else []
-    if shields:
-        findings = (
-            each for each in findings if not any(start <= each.start and each.end <= end for start, end in shields)
-        )
-    return without_overlaps(findings)
+    if not shields:
+        return findings
+    return (each for each in findings if not any(start <= each.start and each.end <= end for start, end in shields))
