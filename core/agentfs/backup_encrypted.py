@@ -1,11 +1,14 @@
 """The archive of an encrypted backup: a plain tar of the key files, then the ordinary archive sealed with age.
 
-Whoever knows a passphrase or recovery code of the workspace needs nothing of ours (SLOT is any file in keys/slots, and
-``keys`` also opens what is in keys/generations, where a later key of the workspace may be the one that is asked for)::
+Whoever knows a passphrase or recovery code of the workspace needs nothing of ours::
 
     tar xf BACKUP
-    age -d SLOT.age > keys
-    age -d -i keys backup.tar.gz.age | tar xz
+    age -d keys/slots/SLOT.age > opened
+    age -d -i opened backup.tar.gz.age | tar xz
+
+Where the keys were rotated after that slot was made, its newer ones come before the third::
+
+    for each in keys/generations/*.age; do age -d -i opened $each >> opened; done
 
 Reading trusts nothing: the outer archive must be, byte for byte, what is written here for the members it holds, and
 the manifest inside, which only a holder of the keys could make, must name the same key files.

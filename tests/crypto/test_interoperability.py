@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
 import shutil
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from core.agent_model import Actor, ActorKind
+from core.agentfs.agentfs import AgentFS
+from core.agentfs.backup import write_backup
 from core.crypto.age_format import open_by_passphrase
 from core.crypto.identity import Identity, new_key_pair, read_slot_content
-from core.crypto.openers import add_passphrase, add_recovery_code
+from core.crypto.keys import Keys
+from core.crypto.openers import add_passphrase, add_recovery_code, open_by_recovery_code
 from core.crypto.openers import open_by_passphrase as unlock
 from core.crypto.rotation import rotate
 from core.crypto.sealing import open_sealed, open_stream, seal, seal_stream
 from core.crypto.secret import Secret
 from core.crypto.slots import KeySlots
+from core.ids import sha256_hex
 
 pytestmark = pytest.mark.skipif(
     shutil.which("age") is None, reason="the age program is not installed (Debian: apt-get install age)"
 )
+ADA = Actor(ActorKind.PERSON, "ada", "cli")
 CONTENT = bytes(range(256)) * 1000
 
 
@@ -119,6 +128,36 @@ def test_a_recovery_code_as_shown_is_the_passphrase_for_age(
     keys = tmp_path / "keys"
     age_typing(code.text(), "-d", "-o", keys, slots.folder / "slots" / f"{slot.id}.age")
     assert age("-d", "-i", keys, data=seal(b"x", [identity.newest.key.recipient])) == b"x"
+
+
+@pytest.mark.parametrize("rotated", [False, True])
+def test_an_encrypted_backup_is_restored_with_tar_and_age_alone(
+    slots: KeySlots, identity: Identity, tmp_path: Path, rotated: bool
+) -> None:
+    """With the commands that the README names."""
+    slot, code = add_recovery_code(slots, identity)
+    keys = Keys(slots)
+    keys.unlock(lambda: open_by_recovery_code(slots, code))
+    if rotated:
+        keys.rotate()
+    with closing(AgentFS(slots.folder.parent)) as agentfs:
+        agentfs.agents.register("scout", "research", owner="ada", by=ADA)
+        agentfs.states.put("scout", "large", "word " * 40_000, by=ADA)
+        written = write_backup(agentfs, tmp_path / "backup.tar", by=ADA, keys=keys)
+
+    def told(command: str) -> None:
+        subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=tmp_path, check=True, timeout=60)
+
+    told("tar xf backup.tar")
+    age_typing(code.text(), "-d", "-o", tmp_path / "opened", tmp_path / "keys" / "slots" / f"{slot.id}.age")
+    if rotated:
+        told("for each in keys/generations/*.age; do age -d -i opened $each >> opened; done")
+    told("age -d -i opened backup.tar.gz.age | tar xz")
+    for member in written.manifest.members:
+        assert sha256_hex((tmp_path / member.name).read_bytes()) == member.sha256
+    with closing(sqlite3.connect(tmp_path / "agentfs.db")) as connection:
+        (value,) = connection.execute("SELECT state_value FROM agent_states").fetchone()
+    assert json.loads(value) == "word " * 40_000
 
 
 def test_a_passphrase_file_of_age_is_opened_here(passphrase: Secret, tmp_path: Path) -> None:
