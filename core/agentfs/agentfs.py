@@ -22,6 +22,7 @@ from core.agentfs.migration import migrate
 from core.agentfs.permissions import Permissions
 from core.agentfs.policy import AgentPolicy
 from core.agentfs.queue import TaskQueue
+from core.agentfs.reclassification import Reclassifier
 from core.agentfs.sessions import SessionStore
 from core.agentfs.settings import SettingsStore
 from core.agentfs.shares import ShareStore
@@ -82,6 +83,7 @@ class AgentFS:
         self.snapshots = SnapshotStore(
             self.database, self.audit, self.agents, self.states, self.items, root / "snapshots", self.acting
         )
+        self.reclassifier = Reclassifier(self.database, self.items, self.contents, self.guard, self.settings)
         self.audit_check = AuditCheck(self.database, self.audit, root)
         self.agents.on_admitted = self.messages.tell_admitted
 

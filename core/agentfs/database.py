@@ -49,6 +49,8 @@ class Database:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
+                # What is deleted or sealed later must not be read from the file's free pages.
+                connection.execute("PRAGMA secure_delete = ON")
             self._connections.append((threading.current_thread(), connection))
         self._local.connection = connection
         return connection

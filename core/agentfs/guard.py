@@ -112,11 +112,14 @@ class Guard:
         seal = found is not Sensitivity.NONE or (self.settings.seal_all and level is Level.PRIVATE)
         return Judged(level, found, seal)
 
-    def scan(self, text: str) -> Sensitivity:
-        """What the content alone says of ``text``: for whoever scans before taking the lock that ``judge`` is under."""
+    def scan(self, text: str, *, published: bool = False) -> Sensitivity:
+        """What the content alone says of ``text``: for whoever scans before taking the lock that ``judge`` is under.
+
+        ``published`` as ``holds_secret`` has it.
+        """
         from core.privacy.classification import holds_secret
 
-        if not holds_secret(text):
+        if not holds_secret(text, published=published):
             return Sensitivity.NONE
         self.keys.ready()
         return Sensitivity.SECRET

@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 1.0
 SIGN_SECONDS = 5.0
 ARCHIVE_SECONDS = 3600.0
+JUDGING_SECONDS = 0.5
 
 
 class Housekeeper:
@@ -34,6 +35,9 @@ class Housekeeper:
         self._next_sign = 0.0
         self._next_archive = 0.0
         self._complaint = ""
+        self._rules_noted = False
+        self._sealed = 0
+        self._judging_done = False
 
     def start(self) -> None:
         """Begin."""
@@ -49,6 +53,7 @@ class Housekeeper:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._once(self._tidy)
+            self._once(self._reclassify)
             self._stop.wait(INTERVAL_SECONDS)
 
     def _once(self, duty: Callable[[], None]) -> None:
@@ -68,6 +73,25 @@ class Housekeeper:
         if self._retention and moment >= self._next_archive:
             self._next_archive = moment + ARCHIVE_SECONDS
             self._agentfs.audit_check.archive.archive(now() - self._retention, by=self._agentfs.agents.engine)
+
+    def look_again(self) -> None:
+        """The keys were unlocked: judge what waited for them."""
+        self._agentfs.reclassifier.look_again()
+        self._judging_done = False
+
+    def _reclassify(self) -> None:
+        if not self._rules_noted:
+            self._agentfs.reclassifier.note_rules()
+            self._rules_noted = True
+        if self._judging_done:
+            return
+        step = self._agentfs.reclassifier.step(JUDGING_SECONDS, self._stop.is_set)
+        self._sealed += step.sealed
+        if not step.left:
+            self._judging_done = True
+            if self._sealed:
+                self._bus.publish(Notice(f"Sealed {self._sealed:,} items that were written before."))
+                self._sealed = 0
 
     def _sign(self) -> None:
         complaint = self._agentfs.audit_check.sign_head()

@@ -130,6 +130,28 @@ class ItemStore:
         freed = base if base != sha256 else None
         return Written(item_id, sha256, freed, judged.level, judged.sensitive, judged.seal)
 
+    def rewrite(self, connection: sqlite3.Connection, item: Item, content: bytes, judged: Judged) -> str:
+        """Keep the item's same ``content`` in the form that was judged now; the answer is the hash it lies under.
+
+        Within the caller's transaction, which has looked that the item is still as given. Raises Locked.
+        """
+        data = self._guard.seal(item.id, content) if judged.seal else content
+        sha256 = self._contents.write(connection, data, sealed=judged.seal)
+        metadata = dict(item.metadata)
+        if judged.seal and item.kind is Kind.DOCUMENT:
+            metadata |= {"title": str(metadata.get("source", item.path)).rpartition("/")[2]}
+            metadata.pop("checksum", None)
+        position = self._journal(connection, item.id, "put", sha256, item.sha256, to_text(now()))
+        connection.execute(
+            "UPDATE items SET sha256 = ?, base_sha256 = ?, sealed = ?, sensitive = ?, metadata = ?,"
+            " version = version + 1, position = ? WHERE id = ?",
+            (sha256, item.sha256, int(judged.seal), judged.sensitive.value, to_json(metadata), position, item.id),
+        )
+        action = "item.seal" if judged.seal else "item.unseal"
+        told: JSONObject = {"sha256": sha256, "base": item.sha256}
+        self.audit.append(connection, self._by, action, item.id, told, journal=position)
+        return sha256
+
     def content(self, item: Item) -> bytes:
         """The item's bytes, opened where they are sealed. Raises Locked, SealBroken and WorkspaceUnusable."""
         return self.opened(item.id, item.sha256, sealed=item.sealed)
@@ -200,6 +222,16 @@ class ItemStore:
             row = (
                 self._database.connection()
                 .execute("SELECT count(*) AS n FROM items WHERE kind = ? AND deleted = 0", (kind,))
+                .fetchone()
+            )
+        return int(row["n"])
+
+    def count_sealed(self, kind: Kind) -> int:
+        """How many living items of ``kind`` are sealed."""
+        with translated(self._database.path):
+            row = (
+                self._database.connection()
+                .execute("SELECT count(*) AS n FROM items WHERE kind = ? AND sealed = 1 AND deleted = 0", (kind,))
                 .fetchone()
             )
         return int(row["n"])

@@ -24,8 +24,7 @@ def write(path: str, data: bytes) -> ItemWrite:
 
 def put(agentfs: AgentFS, path: str, data: bytes) -> str:
     with agentfs.database.transaction() as connection:
-        item_id = agentfs.items.put(connection, write(path, data)).item_id
-    return item_id
+        return agentfs.items.put(connection, write(path, data)).item_id
 
 
 def test_a_new_workspace_belongs_to_its_owner_alone(tmp_path: Path) -> None:
