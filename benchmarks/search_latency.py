@@ -20,9 +20,11 @@ from corpus import read_packages
 
 from core.agentfs.database import now
 from core.config import cache_folder
+from core.index.corpus import Corpus
 from core.index.documents import DocumentIndex
 from core.index.embedder import Embedder
 from core.index.model_files import resolve_model
+from core.index.partition import Partition
 from core.index.rows import IndexedDocument
 from core.index.words import WordsIndex
 from core.model import DocumentContent, Filters, SearchMode
@@ -64,7 +66,7 @@ def build(folder: Path, contents: list[DocumentContent], size: int, embedder: Em
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
             hashes = [each.text_sha256 for each in pending]
             index.store_vectors(model.key, dict(zip(hashes, vectors, strict=True)))
-    return SearchService(index, words, embedder, lambda: "")
+    return SearchService(Corpus(Partition(index, words)), embedder, lambda: "")
 
 
 def main() -> None:

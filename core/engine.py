@@ -15,7 +15,7 @@ from core.agentfs.database import now
 from core.agentfs.housekeeping import Housekeeper
 from core.config import Settings
 from core.errors import BailiwickError
-from core.events import EventBus, Notice, SourcesChanged
+from core.events import EventBus, LibrariesChanged, Notice, SourcesChanged
 from core.library.sources import READ_SOURCE
 from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, Source, SourceKind
 
@@ -119,12 +119,24 @@ class Engine:
                 services.embedding.want_model()
         return services.search.search(query)
 
+    def keys_locked(self) -> None:
+        """The keys were locked: close what is sealed and forget its words; who reads it has ten seconds to end."""
+        if (services := self._services) is not None:
+            services.sealed.close()
+            self._bus.publish(LibrariesChanged())
+
+    def keys_unlocked(self) -> None:
+        """The keys were unlocked, or are others: open what is sealed, and catch up with it."""
+        if (services := self._services) is not None:
+            services.sealed.retry()
+            services.updater.keys_changed()
+
     def counts(self) -> IndexCounts:
         """What the index holds; zeros while it is not open."""
         services = self._services
         if services is None:
             return IndexCounts(0, 0, 0)
-        return services.index.counts()
+        return services.corpus.counts()
 
     def record_access(self, document_id: str) -> None:
         """A document was opened; written in batches."""
@@ -208,4 +220,4 @@ class Engine:
             counts, self._accesses = self._accesses, Counter()
         if counts:
             self._agentfs.items.record_usage(counts, now())
-            services.index.record_access(self._agentfs.items.usage(counts))
+            services.corpus.record_access(self._agentfs.items.usage(counts))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from core.index.documents import DocumentIndex
 from core.index.words import WordsIndex
 
@@ -13,12 +15,19 @@ def catch_up(words: WordsIndex, index: DocumentIndex) -> bool:
 
     Slots tell what was added but not what was taken away, so only an equal position is trusted.
     """
-    level = (index.store_id, index.position)
-    if words.state == level:
+    if words.state == (index.store_id, index.position):
         return False
     words.clear()
+    return fill(words, index, lambda: False)
+
+
+def fill(words: WordsIndex, index: DocumentIndex, should_stop: Callable[[], bool]) -> bool:
+    """Bring everything in ``index`` into ``words``, which is empty; false when ``should_stop`` said so first."""
+    level = (index.store_id, index.position)
     after = -1
     while passages := index.words_passages(after, BATCH):
+        if should_stop():
+            return False
         words.apply(passages, [], (index.store_id, -1))
         after = passages[-1].slot
     words.apply([], [], level)

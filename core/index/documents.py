@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from core.agentfs.items import Usage
+from core.index.compaction import copy_database
+from core.index.encryption import Encryption
 from core.index.filters import document_condition, passage_condition
 from core.index.rows import (
     Applied,
@@ -17,7 +19,7 @@ from core.index.rows import (
     PendingPassage,
     WordsPassage,
 )
-from core.index.schema import read_meta, write_meta
+from core.index.schema import Remains, read_meta, write_meta
 from core.index.store import DocumentStore
 from core.index.vectors import ModelIdentity, Vector
 from core.index.writes import renew_document_vectors, replace_documents, store_vectors, utc_naive, vector_array
@@ -36,11 +38,23 @@ WHERE model_key IS DISTINCT FROM ? ORDER BY slot DESC LIMIT ?
 
 
 class DocumentIndex:
-    """``documents.duckdb``. Safe from any thread; writes are serialised, and readers do not wait for them."""
+    """``documents.duckdb``, or its encrypted sister. Safe from any thread; writes are serialised, and readers do not
+    wait for them. Once it is closed everything raises IndexClosed.
+    """
 
-    def __init__(self, path: Path, *, threads: int, memory_mb: int) -> None:
-        """Open or create ``path``; see DocumentStore for what it raises. An unusable file is moved aside."""
-        self._store = DocumentStore(path, threads=threads, memory_mb=memory_mb)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        memory_mb: int,
+        encryption: Encryption | None = None,
+        remains: Remains = Remains.NONE,
+    ) -> None:
+        """Open or create ``path``; see DocumentStore for the arguments and what it raises. An unusable file is moved
+        aside.
+        """
+        self._store = DocumentStore(path, threads=threads, memory_mb=memory_mb, encryption=encryption, remains=remains)
         self._lock = threading.Lock()
         self._model_key = self._meta()["model_key"]
         self._pending: int | None = None
@@ -65,6 +79,16 @@ class DocumentIndex:
         """The slot the next passage will get."""
         return int(self._meta()["next_slot"])
 
+    @property
+    def remains(self) -> Remains:
+        """What may still lie between the rows of this file and of those derived with it."""
+        return Remains(self._meta().get("remains", Remains.NONE))
+
+    @property
+    def model_key(self) -> str:
+        """Whose vectors count; empty before the first ``use_model``."""
+        return self._model_key
+
     def close(self) -> None:
         """Write everything into the one file and let go of it."""
         self._store.close()
@@ -78,15 +102,20 @@ class DocumentIndex:
         self._model_key = model.key
         self._pending = None
 
-    def apply(self, upserts: Sequence[IndexedDocument], removed: Sequence[str], position: int) -> Applied:
+    def apply(
+        self, upserts: Sequence[IndexedDocument], removed: Sequence[str], position: int, *, sealed: bool = False
+    ) -> Applied:
         """Bring in ``upserts`` in place of their former selves, drop ``removed``, and remember ``position``: all or
-        nothing. A passage whose text has a vector already keeps it.
+        nothing. A passage whose text has a vector already keeps it. ``sealed`` says that something which is dropped
+        must leave no trace, and so ``remains`` until ``rewrite``.
         """
         with self._store.transaction() as connection:
             first_slot = int(read_meta(connection)["next_slot"])
             passages, reused = replace_documents(connection, upserts, removed, first_slot, self._model_key)
             write_meta(connection, "next_slot", str(first_slot + len(passages)))
             write_meta(connection, "position", str(position))
+            if sealed:
+                write_meta(connection, "remains", Remains.SEALED)
         self._pending = None
         return Applied(self._store.store_id, tuple(passages), reused)
 
@@ -167,6 +196,35 @@ class DocumentIndex:
             connection.register("wanted", pa.table({"slot": pa.array(slots, pa.int64())}))
             rows = connection.execute(_WANTED_PASSAGES).fetchall()
         return {row[0]: _passage(row) for row in rows}
+
+    def holding(self, document_ids: Sequence[str]) -> set[str]:
+        """Those of ``document_ids`` that are in the index."""
+        if not document_ids:
+            return set()
+        with self._store.reader() as connection:
+            connection.register("asked", pa.table({"id": pa.array(document_ids, pa.string())}))
+            rows = connection.execute("SELECT id FROM documents WHERE id IN (SELECT id FROM asked)").fetchall()
+        return {str(row[0]) for row in rows}
+
+    def text_hashes(self, after_slot: int, limit: int) -> list[tuple[int, str]]:
+        """The slots above ``after_slot``, in their order, with the hash of their text."""
+        with self._store.reader() as connection:
+            return connection.execute(
+                "SELECT slot, text_sha256 FROM passages WHERE slot > ? ORDER BY slot LIMIT ?", [after_slot, limit]
+            ).fetchall()
+
+    def rewrite(self, should_stop: Callable[[], bool]) -> bool:
+        """Write the file anew with nothing but its rows, so that what was deleted is gone; says whether it was done.
+
+        Everything keeps its slot, and ``remains`` is empty afterwards. Other writers wait meanwhile.
+        """
+        fresh = self._store.path.with_name(f"{self._store.path.name}.new")
+        with self._store.writing():
+            with self._store.reader() as connection:
+                if not copy_database(connection, fresh, {"remains": Remains.NONE}, should_stop):
+                    return False
+            self._store.replace_with(fresh)
+        return True
 
     def origins(self) -> list[tuple[str, str, str]]:
         """Every language, library and version there is, as written."""

@@ -7,13 +7,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 from core.errors import BailiwickError, ModelUnavailable
 from core.events import EventBus, LibrariesChanged, ModelStateChanged, Notice, Progress, Stage
-from core.index.documents import DocumentIndex
+from core.index.corpus import Corpus
 from core.index.embedder import Embedder
+from core.index.partition import Partition
 from core.index.rows import PendingPassage
+from core.index.storage_errors import IndexGone
 from core.index.vector_cache import VectorCache
+from core.index.vectors import ModelIdentity
 
 _log = logging.getLogger(__name__)
 WINDOW_PASSAGES = 256
@@ -23,19 +27,22 @@ READING_FIRST_SECONDS = 20.0
 
 
 class EmbeddingWorker:
-    """A daemon thread of the engine. It loads the model when there is first something to embed, or when asked to."""
+    """A daemon thread of the engine. It loads the model when there is first something to embed, or when asked to.
+
+    The partitions of the corpus take turns. Vectors of sealed passages are kept in their own index alone.
+    """
 
     def __init__(
         self,
         bus: EventBus,
-        index: DocumentIndex,
+        corpus: Corpus,
         embedder: Embedder,
         cache: VectorCache,
         reading: Callable[[], bool] = lambda: False,
     ) -> None:
         """While ``reading`` says that much is being read, embedding waits its turn, for some seconds at most."""
         self._bus = bus
-        self._index = index
+        self._corpus = corpus
         self._embedder = embedder
         self._cache = cache
         self._reading = reading
@@ -83,7 +90,7 @@ class EmbeddingWorker:
     @property
     def idle(self) -> bool:
         """Whether nothing is left to embed, or nothing can be embedded."""
-        return self._index.pending_count() == 0 or self.paused or self._unavailable
+        return self._corpus.pending_count() == 0 or self.paused or self._unavailable
 
     @property
     def paused(self) -> bool:
@@ -109,7 +116,7 @@ class EmbeddingWorker:
             return False
         finally:
             self._bus.publish(Progress(Stage.MODEL, "loading", 0, 0, 0.0, finished=True))
-        self._index.use_model(identity)
+        self._corpus.from_each(lambda partition: self._use_model(partition, identity))
         self._reason = ""
         self._unavailable = False
         self._bus.publish(ModelStateChanged(ready=True))
@@ -130,22 +137,43 @@ class EmbeddingWorker:
     def _embed_all(self) -> None:
         self._let_reading_go_first()
         done = 0
-        if self._interrupted() or not (left := self._index.pending_count()):
+        if self._interrupted() or not (left := self._corpus.pending_count()):
             return
         self._publish(done, left, finished=False)
-        while not self._interrupted() and (waiting := self._index.pending(WINDOW_PASSAGES)) and self.load_model():
+        while not self._interrupted() and (rounds := self._next_rounds()) and self.load_model():
             self._newer.clear()
-            waiting = sorted(waiting, key=lambda passage: len(passage.text))
-            for start in range(0, len(waiting), ROUND_PASSAGES):
+            for partition, waiting in rounds:
                 # What was saved a moment ago has the newest slots and must not wait for the rest of this window.
                 if self._interrupted() or self._newer.is_set():
                     break
-                done += self._embed_round(waiting[start : start + ROUND_PASSAGES])
-                left = self._index.pending_count()
-                self._publish(done, left, finished=False)
-        self._publish(done, self._index.pending_count(), finished=True)
+                try:
+                    done += self._embed_round(partition, waiting)
+                except IndexGone:
+                    if not partition.sealed:
+                        raise
+                    break
+                self._publish(done, self._corpus.pending_count(), finished=False)
+        self._publish(done, self._corpus.pending_count(), finished=True)
         if done:
             self._bus.publish(LibrariesChanged())
+
+    def _next_rounds(self) -> list[tuple[Partition, list[PendingPassage]]]:
+        """The newest passages without a vector, a round of one partition after a round of the other."""
+        turns = zip_longest(*self._corpus.from_each(self._window))
+        return [each for turn in turns for each in turn if each is not None]
+
+    def _window(self, partition: Partition) -> list[tuple[Partition, list[PendingPassage]]]:
+        if (identity := self._embedder.identity) is not None:
+            self._use_model(partition, identity)
+        waiting = sorted(partition.index.pending(WINDOW_PASSAGES), key=lambda passage: len(passage.text))
+        return [
+            (partition, waiting[start : start + ROUND_PASSAGES]) for start in range(0, len(waiting), ROUND_PASSAGES)
+        ]
+
+    @staticmethod
+    def _use_model(partition: Partition, identity: ModelIdentity) -> None:
+        if partition.index.model_key != identity.key:
+            partition.index.use_model(identity)
 
     def _let_reading_go_first(self) -> None:
         """Both at once would keep every core busy and the screen waiting; what is read is found by words at once."""
@@ -156,7 +184,7 @@ class EmbeddingWorker:
     def _interrupted(self) -> bool:
         return self._stop.is_set() or self._paused.is_set()
 
-    def _embed_round(self, waiting: Sequence[PendingPassage]) -> int:
+    def _embed_round(self, partition: Partition, waiting: Sequence[PendingPassage]) -> int:
         identity = self._embedder.identity
         assert identity is not None
         vectors = self._cache.get_many(identity.key, [passage.text_sha256 for passage in waiting])
@@ -164,9 +192,10 @@ class EmbeddingWorker:
         if missing:
             fresh = self._embedder.embed_passages([passage.text for passage in missing])
             made = {passage.text_sha256: vector for passage, vector in zip(missing, fresh, strict=True)}
-            self._cache.put_many(identity.key, made)
+            if not partition.sealed:
+                self._cache.put_many(identity.key, made)
             vectors.update(made)
-        self._index.store_vectors(identity.key, vectors)
+        partition.index.store_vectors(identity.key, vectors)
         self._recent.append((time.monotonic(), len(waiting)))
         return len(waiting)
 

@@ -1,4 +1,4 @@
-"""The tables of ``documents.duckdb``.
+"""The tables of ``documents.duckdb``, and of ``documents-sealed.duckdb`` alike.
 
 ``documents`` has the columns of strategy.md, then ours; ``language_key`` and ``library_key`` are the spellings that
 filters compare. A passage's row is found by ``slot``, which is dense and never reused. The file is derived, so another
@@ -6,6 +6,9 @@ schema version is not migrated but rebuilt.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
 
 import duckdb
 
@@ -57,18 +60,35 @@ CREATE INDEX passages_slot ON passages (slot);
 """
 
 
-def create_tables(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables of an empty file, at journal position 0, in one transaction."""
+class Remains(StrEnum):
+    """What may still lie, deleted, between the rows of a plain file and of the files derived with it."""
+
+    NONE = ""
+    """Nothing that is sealed now."""
+    SEALED = "sealed"
+    """Something that is sealed now."""
+    UNKNOWN = "unknown"
+    """Whatever lay in older files, beside which this one was started anew."""
+
+
+def first_meta(remains: Remains) -> dict[str, str]:
+    """The ``meta`` of a new file, at journal position 0."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "store_id": new_id(),
+        "position": "0",
+        "next_slot": "0",
+        "model_key": "",
+        "remains": remains,
+    }
+
+
+def create_tables(connection: duckdb.DuckDBPyConnection, meta: Mapping[str, str]) -> None:
+    """Create the tables of an empty file, with ``meta``, in one transaction."""
     connection.execute("BEGIN")
     connection.execute(_TABLES)
-    for key, value in (
-        ("schema_version", SCHEMA_VERSION),
-        ("store_id", new_id()),
-        ("position", "0"),
-        ("next_slot", "0"),
-        ("model_key", ""),
-    ):
-        connection.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
+    for key, value in meta.items():
+        write_meta(connection, key, value)
     connection.execute("COMMIT")
 
 
@@ -78,5 +98,5 @@ def read_meta(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
 
 
 def write_meta(connection: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
-    """Change one key of ``meta``."""
-    connection.execute("UPDATE meta SET value = ? WHERE key = ?", [value, key])
+    """Change one key of ``meta``, or add it."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", [key, str(value)])

@@ -28,5 +28,16 @@ def is_refused(failure: BaseException | str) -> bool:
     return any(phrase in text for phrase in _REFUSED_PHRASES)
 
 
-class IndexDamaged(WorkspaceUnusable):
-    """The document index was found damaged while in use; the next use of it starts a new one from position 0."""
+class IndexGone(WorkspaceUnusable):
+    """A file of the document index cannot be read any more."""
+
+
+class IndexDamaged(IndexGone):
+    """It was found damaged while in use; the next use of it starts a new one from position 0."""
+
+
+class IndexClosed(IndexGone):
+    """It was closed: by the end of the process, or because the keys that it needs were locked."""
+
+    def __init__(self) -> None:
+        super().__init__("The document index is closed.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,15 +14,17 @@ from pathlib import Path
 import duckdb
 
 from core.errors import BailiwickError, EngineHeld, StorageFull, WorkspaceUnusable
-from core.index.schema import SCHEMA_VERSION, create_tables, read_meta
-from core.index.storage_errors import IndexDamaged, is_full, is_refused
+from core.index.encryption import Encryption, connect_encrypted, enter, is_wrong_key
+from core.index.schema import SCHEMA_VERSION, Remains, create_tables, first_meta, read_meta
+from core.index.storage_errors import IndexClosed, IndexDamaged, is_full, is_refused
 
 _log = logging.getLogger(__name__)
 _CLOSE_SECONDS = 10.0
 _HEADER_BYTES = 3 * 4096
 _MAGIC = b"DUCK"
 _MAGIC_OFFSET = 8
-_DAMAGE_PHRASES = ("corrupt", "checksum", "could not read enough bytes", "malformed")
+_DAMAGE_PHRASES = ("corrupt", "checksum", "could not read enough bytes", "malformed", "aes tag")
+_HELD_PHRASES = ("could not set lock", "being used by another process", "file handle conflict")
 
 
 class _Unusable(Exception):
@@ -29,27 +32,43 @@ class _Unusable(Exception):
 
 
 class DocumentStore:
-    """One open ``documents.duckdb``. Safe from any thread: any number of readers beside one writer.
+    """One open file of the document index. Safe from any thread: any number of readers beside one writer.
 
     ``rebuilt`` says why the file was started anew when it was opened last, else it is empty. A file that turns out
     damaged in use raises IndexDamaged once; the next use opens it again, moved aside and started anew if need be.
     """
 
-    def __init__(self, path: Path, *, threads: int, memory_mb: int) -> None:
-        """Open or create ``path``; ``threads`` and ``memory_mb`` bound what DuckDB takes.
+    def __init__(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        memory_mb: int,
+        encryption: Encryption | None = None,
+        remains: Remains = Remains.NONE,
+    ) -> None:
+        """Open or create ``path``; ``threads`` and ``memory_mb`` bound what DuckDB takes, ``remains`` is what a file
+        that is created says of older ones.
+
+        An encrypted file that does not open under its key is started anew without being kept.
 
         Raises:
             EngineHeld: another process has the file open.
+            EncryptionUnavailable: it is to be encrypted, and DuckDB cannot.
+            Locked: the key was forgotten meanwhile.
             WorkspaceUnusable: the folder cannot be written.
             StorageFull: there is no room for the file.
         """
-        self._path = path
+        self.path = path
         self._threads = threads
         self._memory_mb = memory_mb
+        self._encryption = encryption
+        self._remains = remains
         self._write_lock = threading.RLock()
         self._idle = threading.Condition()
         self._users = 0
         self._closed = False
+        self._replacing = False
         self._broken = False
         self._damaged = False
         self.rebuilt = ""
@@ -62,6 +81,8 @@ class DocumentStore:
         with self._use() as connection, self._translated():
             cursor = connection.cursor()
             try:
+                if self._encryption is not None:
+                    enter(cursor)
                 yield cursor
             finally:
                 cursor.close()
@@ -79,6 +100,46 @@ class DocumentStore:
                     cursor.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Nothing is written but by this thread."""
+        with self._write_lock:
+            yield
+
+    def replace_with(self, fresh: Path) -> None:
+        """Put the complete database ``fresh`` in the place of this one, and forget what earlier damage left beside it.
+
+        Call it within ``writing``; readers wait meanwhile. Raises WorkspaceUnusable when those that there are do not
+        end in ten seconds; nothing is changed then.
+        """
+        with self._write_lock, self._idle:
+            self._replacing = True
+            try:
+                if not self._idle.wait_for(lambda: self._users == 0, _CLOSE_SECONDS):
+                    raise WorkspaceUnusable("The document index is still in use and cannot be replaced.", "Try again.")
+                if self._closed:
+                    raise IndexClosed()
+                with self._translated():
+                    self._connection.execute("CHECKPOINT")
+                self._exchange(fresh)
+            finally:
+                self._replacing = False
+                self._idle.notify_all()
+
+    def _exchange(self, fresh: Path) -> None:
+        rebuilt = self.rebuilt
+        self._connection.close()
+        try:
+            # A write-ahead log that was left would be replayed into the new file.
+            if self._files() == [self.path]:
+                os.replace(fresh, self.path)
+                self._remove_damaged()
+        except OSError as error:
+            raise self._as_sentence(error) from None
+        finally:
+            self._connection = self._open()
+            self.rebuilt = self.rebuilt or rebuilt
+
     def close(self) -> None:
         """Write everything into the one file and let go of it; waits for readers, ten seconds at most."""
         with self._write_lock, self._idle:
@@ -93,8 +154,9 @@ class DocumentStore:
     @contextmanager
     def _use(self) -> Iterator[duckdb.DuckDBPyConnection]:
         with self._idle:
+            self._idle.wait_for(lambda: not self._replacing)
             if self._closed:
-                raise WorkspaceUnusable("The document index is closed.")
+                raise IndexClosed()
             if self._broken:
                 self._reopen()
             self._users += 1
@@ -115,7 +177,7 @@ class DocumentStore:
             return
         self._connection.close()
         if self._damaged:
-            self._move_aside()
+            self._put_away()
         self._connection = self._open()
         if self._damaged:
             self.rebuilt = "it was damaged"
@@ -124,40 +186,44 @@ class DocumentStore:
     def _open(self) -> duckdb.DuckDBPyConnection:
         self.rebuilt = ""
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if not self._path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.exists():
                 self._remove_leftovers()
             try:
                 return self._connect()
             except _Unusable as reason:
-                self._move_aside()
+                self._put_away()
                 self.rebuilt = str(reason)
                 _log.warning("the document index is started anew because %s", reason)
                 return self._connect()
         except _Unusable as reason:
-            raise WorkspaceUnusable(f"The document index {self._path} cannot be used because {reason}.") from None
+            raise WorkspaceUnusable(f"The document index {self.path} cannot be used because {reason}.") from None
         except OSError as error:
             raise self._as_sentence(error) from None
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        fresh = not self._path.exists()
+        fresh = not self.path.exists()
         if not fresh:
-            with self._path.open("rb") as file:
+            with self.path.open("rb") as file:
                 if file.read(_MAGIC_OFFSET + len(_MAGIC))[_MAGIC_OFFSET:] != _MAGIC:
                     raise _Unusable("the file is not a DuckDB database")
         try:
-            connection = duckdb.connect(str(self._path))
+            if self._encryption is None:
+                connection = duckdb.connect(str(self.path))
+            else:
+                connection = connect_encrypted(self.path, self._encryption)
         except duckdb.Error as error:
             text = str(error)
-            if "could not set lock" in text.lower() or "being used by another process" in text.lower():
+            if any(phrase in text.lower() for phrase in _HELD_PHRASES):
                 raise self._held(text) from None
             if is_full(text) or is_refused(text):
                 raise self._as_sentence(error) from None
-            raise _Unusable("the file is damaged") from None
+            raise _Unusable("its key is another" if is_wrong_key(error) else "the file is damaged") from None
         try:
+            self._remove_unfinished()
             self._configure(connection)
             if fresh:
-                create_tables(connection)
+                create_tables(connection, first_meta(Remains.UNKNOWN if self._damaged_files() else self._remains))
             self._check(connection)
         except BaseException as error:
             connection.close()
@@ -184,17 +250,19 @@ class DocumentStore:
             raise _Unusable(f"it has the schema version {found[:20] or 'none'} instead of {SCHEMA_VERSION}")
         connection.execute("SELECT id, embedding, metadata, passage_count FROM documents LIMIT 0")
         connection.execute("SELECT slot, text_sha256, model_key, embedding, s5 FROM passages LIMIT 0")
-        row = connection.execute("SELECT block_size, total_blocks FROM pragma_database_size()").fetchone()
+        row = connection.execute(
+            "SELECT block_size, total_blocks FROM pragma_database_size() WHERE database_name = current_database()"
+        ).fetchone()
         assert row is not None
         block_size, blocks = row
-        if self._path.stat().st_size < _HEADER_BYTES + block_size * blocks:
+        if self.path.stat().st_size < _HEADER_BYTES + block_size * blocks:
             raise _Unusable("the file is cut short")
         self.store_id = meta["store_id"]
 
     def _held(self, text: str) -> EngineHeld:
         process = re.search(r"PID (\d+)", text)
         by = f"process {process[1]}" if process else "another process"
-        return EngineHeld(f"The document index {self._path} is held by {by}.", "Use that one, or end it first.")
+        return EngineHeld(f"The document index {self.path} is held by {by}.", "Use that one, or end it first.")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -202,6 +270,8 @@ class DocumentStore:
         try:
             yield
         except duckdb.Error as error:
+            if self._closed:
+                raise IndexClosed() from None
             text = str(error)
             if isinstance(error, duckdb.FatalException | duckdb.InternalException):
                 self._broken = True
@@ -216,37 +286,53 @@ class DocumentStore:
 
     def _as_sentence(self, error: Exception) -> BailiwickError:
         if is_full(error):
-            return StorageFull(f"The disk of {self._path.parent} is full; nothing was written.", "Free some space.")
+            return StorageFull(f"The disk of {self.path.parent} is full; nothing was written.", "Free some space.")
         if is_refused(error):
-            return WorkspaceUnusable(f"{self._path} cannot be written.", "Check the permissions of the folder.")
+            return WorkspaceUnusable(f"{self.path} cannot be written.", "Check the permissions of the folder.")
         if isinstance(error, duckdb.OutOfMemoryException):
             return WorkspaceUnusable(
                 f"The document index needs more than its {self._memory_mb} MB of memory.",
                 "Allow it more in the settings.",
             )
         if isinstance(error, OSError):
-            return WorkspaceUnusable(f"{self._path} cannot be opened: {error.strerror}.")
+            return WorkspaceUnusable(f"{self.path} cannot be opened: {error.strerror}.")
         return WorkspaceUnusable(f"The document index failed ({type(error).__name__}).", "See the log.")
 
     def _files(self) -> list[Path]:
         """The database file and what DuckDB keeps beside it, those that exist."""
-        beside = [self._path.with_name(self._path.name + ending) for ending in (".wal", ".wal.checkpoint")]
-        return [file for file in (self._path, *beside) if file.exists()]
+        beside = [self.path.with_name(self.path.name + ending) for ending in (".wal", ".wal.checkpoint")]
+        return [file for file in (self.path, *beside) if file.exists()]
 
     def _remove_leftovers(self) -> None:
         for file in self._files():
             file.unlink()
 
-    def _move_aside(self) -> None:
-        """Keep the unusable file as ``….damaged-<n>``, in place of an earlier one."""
+    def _remove_unfinished(self) -> None:
+        """What a process that was killed had spilled, and the copy that it was writing."""
+        shutil.rmtree(self.path.with_name(f"{self.path.name}.tmp"), ignore_errors=True)
+        for ending in (".new", ".new.wal"):
+            self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+
+    def _put_away(self) -> None:
+        """Keep the unusable file as ``….damaged-<n>``, in place of an earlier one; an encrypted one is not kept."""
+        if self._encryption is not None:
+            self._remove_leftovers()
+            return
         files = self._files()
         if not files:
             return
-        earlier = list(self._path.parent.glob(f"{self._path.name}.damaged-*"))
-        numbers = [int(match[1]) for file in earlier if (match := re.search(r"\.damaged-(\d+)", file.name))]
+        numbers = [
+            int(match[1]) for file in self._damaged_files() if (match := re.search(r"\.damaged-(\d+)", file.name))
+        ]
         number = max(numbers, default=0) + 1
-        for file in earlier:
-            file.unlink()
+        self._remove_damaged()
         for file in files:
-            ending = file.name.removeprefix(self._path.name)
-            os.replace(file, self._path.with_name(f"{self._path.name}.damaged-{number}{ending}"))
+            ending = file.name.removeprefix(self.path.name)
+            os.replace(file, self.path.with_name(f"{self.path.name}.damaged-{number}{ending}"))
+
+    def _damaged_files(self) -> list[Path]:
+        return list(self.path.parent.glob(f"{self.path.name}.damaged-*"))
+
+    def _remove_damaged(self) -> None:
+        for file in self._damaged_files():
+            file.unlink()

@@ -5,47 +5,59 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from core.agentfs.agentfs import AgentFS
 from core.content_format import decode
-from core.errors import BailiwickError
+from core.errors import BailiwickError, Locked
 from core.events import EventBus, LibrariesChanged, Notice, Progress, Stage
 from core.index.catch_up import catch_up
-from core.index.documents import DocumentIndex
+from core.index.partition import Partition
+from core.index.residue import remove_residue
 from core.index.rows import IndexedDocument
-from core.index.words import WordsIndex
-from core.model import Item
+from core.index.sealed_partition import SealedPartition
+from core.index.storage_errors import IndexClosed, IndexDamaged, IndexGone
+from core.index.vector_cache import VectorCache
+from core.model import Item, Kind
 
 _log = logging.getLogger(__name__)
 BATCH_DOCUMENTS = 16
+LOOKED_AT = 1_000
 USAGE_SECONDS = 5.0
+# Where much is being sealed, one rewriting of the plain files at the end of it has to do.
+SETTLE_SECONDS = 5.0
 
 
 class IndexUpdater:
-    """A daemon thread of the engine: applies changed documents to DuckDB and to the words index.
+    """A daemon thread of the engine: applies changed documents to the partition that they belong to.
 
-    ``wake`` is safe from any thread; ``applied`` is called after each batch and ``regularly`` every few
-    seconds, in this thread.
+    Each partition keeps the journal position it has reached; the sealed one is opened here, once there is something
+    sealed and the keys are unlocked. ``wake`` is safe from any thread; ``applied`` is called after each batch and
+    ``regularly`` every few seconds, in this thread.
     """
 
     def __init__(
         self,
         agentfs: AgentFS,
         bus: EventBus,
-        index: DocumentIndex,
-        words: WordsIndex,
+        plain: Partition,
+        sealed: SealedPartition,
+        vectors: VectorCache,
         applied: Callable[[], None],
         regularly: Callable[[], None],
     ) -> None:
         self._agentfs = agentfs
         self._bus = bus
-        self._index = index
-        self._words = words
+        self._plain = plain
+        self._sealed = sealed
+        self._vectors = vectors
         self._applied = applied
         self._regularly = regularly
         self._wake = threading.Event()
         self._stop = threading.Event()
+        self._keys = object()
+        self._tried: tuple[object, int] = (None, 0)
+        self._residue_due: float | None = 0.0
         self._thread = threading.Thread(target=self._run, name="index", daemon=True)
 
     def start(self) -> None:
@@ -64,58 +76,127 @@ class IndexUpdater:
         """Items were committed."""
         self._wake.set()
 
+    def keys_changed(self) -> None:
+        """The keys may open the sealed partition now."""
+        self._keys = object()
+        self._wake.set()
+
     @property
     def level(self) -> bool:
-        """Whether everything committed so far has been applied, to the words as well, which are written last."""
-        position = self._index.position
+        """Whether everything committed so far has been applied, to the words as well, which are written last.
+
+        What is sealed counts as far as it can be opened.
+        """
         newest = self._agentfs.items.document_position()
-        return position >= newest and self._words.state == (self._index.store_id, position)
+        return _is_level(self._plain, newest) and self._is_sealed_level(newest)
+
+    def _is_sealed_level(self, newest: int) -> bool:
+        try:
+            partition = self._sealed.partition
+            if partition is not None:
+                return _is_level(partition, newest)
+        except IndexGone:
+            return False
+        keys, position = self._tried
+        return (keys is self._keys and position >= newest) or not self._agentfs.items.count_sealed(Kind.DOCUMENT)
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.wait(USAGE_SECONDS)
             self._wake.clear()
             try:
-                while not self._stop.is_set() and self._apply_batch():
-                    pass
+                self._follow(self._plain)
+                self._follow_sealed()
+                if self._residue_due is not None and time.monotonic() >= self._residue_due:
+                    self._remove_residue()
                 self._regularly()
             except BailiwickError as error:
+                if self._stop.is_set():
+                    return
                 _log.exception("the index could not be brought up to date")
                 self._bus.publish(Notice(f"The index is behind: {error}", "error"))
                 self._stop.wait(2)
                 self._wake.set()
 
-    def _apply_batch(self) -> bool:
+    def _follow_sealed(self) -> None:
+        keys, newest = self._keys, self._agentfs.items.document_position()
+        partition = self._sealed.partition
+        if partition is not None or self._sealed.exists or self._agentfs.items.count_sealed(Kind.DOCUMENT):
+            partition = self._sealed.open()
+        try:
+            if partition is not None:
+                self._follow(partition)
+            self._tried = (keys, newest)
+        except (IndexClosed, Locked):
+            _log.info("the keys were locked while sealed documents were indexed")
+            self._tried = (keys, newest)
+        except IndexDamaged:
+            self._wake.set()
+
+    def _follow(self, partition: Partition) -> None:
+        while not self._stop.is_set() and self._apply_batch(partition):
+            pass
+
+    def _apply_batch(self, partition: Partition) -> bool:
         started = time.monotonic()
+        index, words = partition.index, partition.words
         # Words that missed a batch would be taken for level once the next batch is written.
-        catch_up(self._words, self._index)
-        before = self._index.position
-        changes = self._agentfs.items.documents_since(before, BATCH_DOCUMENTS)
-        if not changes:
+        catch_up(words, index)
+        before = index.position
+        changes, position = self._changes(partition, before)
+        if position == before:
             return False
         upserts: list[IndexedDocument] = []
-        removed: list[str] = []
+        removed: list[Item] = []
         for item in changes:
-            document = None if item.deleted else self._document(item)
+            document = self._document(item) if _belongs(item, partition) else None
             if document is None:
-                removed.append(item.id)
+                removed.append(item)
             else:
                 upserts.append(document)
-        position = changes[-1].position
-        applied = self._index.apply(upserts, removed, position)
-        gone = [document.id for document in upserts] + removed
-        self._words.apply(applied.passages, gone, (applied.store_id, position))
+        applied = index.apply(
+            upserts, [item.id for item in removed], position, sealed=self._leaves_secrets(partition, removed)
+        )
+        gone = [document.id for document in upserts] + [item.id for item in removed]
+        words.apply(applied.passages, gone, (applied.store_id, position))
+        if changes:
+            self._tell(len(changes), position, started)
+        return True
+
+    def _changes(self, partition: Partition, after: int) -> tuple[list[Item], int]:
+        """The next changes that concern ``partition``, and the journal position up to which they are all."""
+        if not partition.sealed:
+            changes = self._agentfs.items.documents_since(after, BATCH_DOCUMENTS)
+            return changes, changes[-1].position if changes else after
+        changes = self._agentfs.items.documents_since(after, LOOKED_AT)
+        held = partition.index.holding([item.id for item in changes])
+        concerned = [item for item in changes if item.id in held or _belongs(item, partition)]
+        if len(concerned) > BATCH_DOCUMENTS:
+            return concerned[:BATCH_DOCUMENTS], concerned[BATCH_DOCUMENTS - 1].position
+        return concerned, changes[-1].position if changes else after
+
+    def _leaves_secrets(self, partition: Partition, removed: Sequence[Item]) -> bool:
+        """Whether something goes out of the plain partition because it is sealed now, and must leave no trace."""
+        # One that cannot be read may have been sealed a moment ago, and a deleted one before.
+        suspects = [item.id for item in removed if item.sealed or not item.deleted]
+        if partition.sealed or not suspects:
+            return False
+        self._residue_due = time.monotonic() + SETTLE_SECONDS
+        return bool(partition.index.holding(suspects))
+
+    def _tell(self, changes: int, position: int, started: float) -> None:
         self._applied()
         self._bus.publish(LibrariesChanged())
         total = self._agentfs.items.document_position()
-        rate = len(changes) / max(time.monotonic() - started, 1e-6)
+        rate = changes / max(time.monotonic() - started, 1e-6)
         remaining = total - position
         self._bus.publish(Progress(Stage.INDEXING, "index", position, total, rate, finished=remaining <= 0))
-        return True
 
     def _document(self, item: Item) -> IndexedDocument | None:
         try:
-            content = decode(self._agentfs.contents.read(item.sha256))
+            content = decode(self._agentfs.items.content(item))
+        except Locked:
+            raise
         except (BailiwickError, ValueError):
             latest = self._agentfs.items.get(item.id)
             if latest is None or latest.position == item.position:
@@ -129,6 +210,21 @@ class IndexUpdater:
             checksum=str(item.metadata.get("checksum", item.sha256)),
             created_at=item.created_at,
         )
+
+    def _remove_residue(self) -> None:
+        something_is_sealed = self._agentfs.items.count_sealed(Kind.DOCUMENT) > 0
+        if remove_residue(self._plain, self._vectors, something_is_sealed, self._stop.is_set):
+            _log.info("the plain index was written anew without what is sealed now")
+        self._residue_due = None
+
+
+def _belongs(item: Item, partition: Partition) -> bool:
+    return not item.deleted and item.sealed == partition.sealed
+
+
+def _is_level(partition: Partition, newest: int) -> bool:
+    position, words_too = partition.level
+    return position >= newest and words_too
 
 
 def remote_location(path: str) -> str:

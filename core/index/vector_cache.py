@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,15 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS vectors (
     model TEXT NOT NULL, sha256 TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (model, sha256)
 ) WITHOUT ROWID
+"""
+_OF_ANY_MODEL = """
+WITH RECURSIVE models (model) AS (
+    SELECT min(model) FROM vectors
+    UNION ALL
+    SELECT (SELECT min(model) FROM vectors WHERE model > models.model) FROM models WHERE models.model IS NOT NULL
+)
+SELECT v.model, v.sha256, v.vector
+FROM models CROSS JOIN json_each(?) wanted CROSS JOIN vectors v ON v.model = models.model AND v.sha256 = wanted.value
 """
 
 
@@ -55,6 +65,36 @@ class VectorCache:
             except sqlite3.Error:
                 _log.warning("vectors could not be kept beside the index", exc_info=True)
 
+    def keep_only(self, batches: Iterable[Sequence[str]], should_stop: Callable[[], bool]) -> bool:
+        """Write the file anew with the vectors of the text hashes in ``batches`` alone: of others no trace is left.
+
+        Says whether it was done, which it is not when ``should_stop`` says so. Others go on using the file meanwhile;
+        what they put into it may be lost. Where copying fails nothing at all is kept.
+        """
+        fresh_path = self._path.with_name(f"{self._path.name}.new")
+        _remove(fresh_path)
+        try:
+            fresh = _connect(fresh_path)
+            try:
+                for batch in batches:
+                    if should_stop():
+                        return False
+                    with self._lock:
+                        rows = self._connection.execute(_OF_ANY_MODEL, (json.dumps(batch),)).fetchall()
+                    with fresh:
+                        fresh.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+            finally:
+                fresh.close()
+            with self._lock:
+                self._connection.close()
+                _remove(self._path)
+                os.replace(fresh_path, self._path)
+                self._connection = self._open()
+        except (sqlite3.Error, OSError):
+            with self._lock:
+                self._start_anew()
+        return True
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -62,29 +102,31 @@ class VectorCache:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            return self._connect()
+            return _connect(self._path)
         except sqlite3.Error:
-            self._remove()
-            return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, check_same_thread=False, timeout=10)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(_SCHEMA)
-            connection.execute("SELECT model, sha256, vector FROM vectors LIMIT 1").fetchall()
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+            _remove(self._path)
+            return _connect(self._path)
 
     def _start_anew(self) -> None:
         _log.warning("%s is unusable and is started anew", self._path.name)
         self._connection.close()
-        self._remove()
-        self._connection = self._connect()
+        _remove(self._path)
+        self._connection = _connect(self._path)
 
-    def _remove(self) -> None:
-        for ending in ("", "-wal", "-shm"):
-            self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=10)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(_SCHEMA)
+        connection.execute("SELECT model, sha256, vector FROM vectors LIMIT 1").fetchall()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import tantivy
@@ -17,6 +17,7 @@ from core.errors import StorageFull, WorkspaceUnusable
 from core.index.filters import normalise_name
 from core.index.rows import WordsPassage
 from core.index.storage_errors import is_full
+from core.index.term_counts import FIELDS, TermCounts, correction, terms_of
 from core.model import Filters
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ VERSION = 1
 HEAP_BYTES = 48_000_000
 STATE_FILE = "state.json"
 _BOOSTS = {"title": 0.5, "names": 2.0, "text": 1.0}
-_FIELDS = list(_BOOSTS)
+_FIELDS = list(FIELDS)
 _SYNTAX = re.compile(r'"|(?<!\w)(?:AND|OR|NOT)(?!\w)|(?<!\S)[+-]\w')
 _OPERATOR = re.compile(r"(?<!\w)(?:AND|OR|NOT)(?!\w)")
 _WORD = re.compile(r"\w+")
@@ -33,14 +34,17 @@ _PLAIN = "The query's syntax was not understood, so it was searched as plain wor
 
 
 class WordsIndex:
-    """The folder ``words/``. Safe from any thread; what was applied is found at once.
+    """The folder ``words/``, or memory alone. Safe from any thread; what was applied is found at once.
 
     ``state`` says how far it is: the index's store id and journal position, or ``None`` when that cannot be told and it
     has to be filled anew.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open or create ``folder``; one that cannot be used is started anew. Raises StorageFull, WorkspaceUnusable."""
+    def __init__(self, folder: Path | None) -> None:
+        """Open or create ``folder``; one that cannot be used is started anew. Without one nothing touches the disk.
+
+        Raises StorageFull and WorkspaceUnusable.
+        """
         self._folder = folder
         self._lock = threading.Lock()
         self._writer: tantivy.IndexWriter | None = None
@@ -86,18 +90,26 @@ class WordsIndex:
             self._index.reload()
 
     def search(
-        self, text: str, filters: Filters, documents: Sequence[str] | None, limit: int
+        self,
+        text: str,
+        filters: Filters,
+        documents: Sequence[str] | None,
+        limit: int,
+        *,
+        among: TermCounts | None = None,
     ) -> tuple[list[tuple[int, float]], str]:
         """The ``limit`` best slots with their scores, and a note for the person ("" if there is none).
 
         Phrases in quotes, AND, OR, NOT, +word and -word are understood; anything else is plain words. ``documents``
-        are the only ones looked at, unless it is ``None``.
+        are the only ones looked at, unless it is ``None``. With ``among``, scores are as if this were a part of one
+        index with those counts; for a query with syntax, nearly so.
         """
-        query, note = self._query(text)
+        index = self._index
+        query, note = self._query(index, text, among)
         if query is None:
             return [], note
         clauses = [(tantivy.Occur.Must, query)]
-        schema = self._index.schema
+        schema = index.schema
         for name, value in (
             ("language", normalise_name(filters.language)),
             ("library", normalise_name(filters.library)),
@@ -111,38 +123,86 @@ class WordsIndex:
             clauses.append(
                 (tantivy.Occur.Must, _unscored(tantivy.Query.term_set_query(schema, "document", list(documents))))
             )
-        searcher = self._index.searcher()
+        searcher = index.searcher()
         found = searcher.search(tantivy.Query.boolean_query(clauses), limit, count=False)
         return [(int(searcher.doc(address)["slot"][0]), float(score)) for score, address in found.hits], note
+
+    def term_counts(self, text: str) -> TermCounts:
+        """In how many passages here the terms of a query occur."""
+        return _counts_of(self._index, {term for each in (text, *_words_of(text)) for term in _terms_of(each)})
 
     def count(self) -> int:
         """How many passages there are."""
         return int(self._index.searcher().num_docs)
 
-    def close(self) -> None:
-        """Let go of the folder."""
-        with self._lock:
-            if self._writer is not None:
-                self._writer.wait_merging_threads()
-                self._writer = None
+    def rewrite(self, fill: Callable[[WordsIndex], bool]) -> bool:
+        """Replace the folder by a new one that ``fill`` fills, so that what was deleted is gone.
 
-    def _query(self, text: str) -> tuple[tantivy.Query | None, str]:
+        Says whether it was done, which it is not when ``fill`` says no. Searches go on meanwhile. Raises as the
+        constructor does.
+        """
+        assert self._folder is not None
+        fresh_folder = self._folder.with_name(f"{self._folder.name}.new")
+        shutil.rmtree(fresh_folder, ignore_errors=True)
+        fresh = WordsIndex(fresh_folder)
+        try:
+            filled = fill(fresh)
+        finally:
+            fresh.close()
+        if not filled:
+            shutil.rmtree(fresh_folder, ignore_errors=True)
+            return False
+        with self._lock:
+            try:
+                self._end_writing()
+                self._forget_state()
+                shutil.rmtree(self._folder)
+                os.replace(fresh_folder, self._folder)
+            except OSError as error:
+                raise self._as_sentence(error) from None
+            finally:
+                self._index = self._open()
+                self._state = self._read_state()
+        return True
+
+    def close(self) -> None:
+        """Let go of the folder, or of what was in memory."""
+        with self._lock:
+            self._end_writing()
+            if self._folder is None:
+                self._index, self._state = self._open(), None
+
+    def _end_writing(self) -> None:
+        if self._writer is not None:
+            self._writer.wait_merging_threads()
+            self._writer = None
+
+    @staticmethod
+    def _query(index: tantivy.Index, text: str, among: TermCounts | None) -> tuple[tantivy.Query | None, str]:
         note = ""
         if _SYNTAX.search(text):
             try:
-                return self._index.parse_query(text, _FIELDS, field_boosts=_BOOSTS), ""
+                query = index.parse_query(text, _FIELDS, field_boosts=_BOOSTS)
             except ValueError:
                 note = _PLAIN
                 text = _OPERATOR.sub(" ", text)
-        words: dict[str, None] = {}
-        for word in _WORD.findall(text):
-            words[word.lower()] = None
-            words.update(dict.fromkeys(part.lower() for part in _PART.findall(word)))
+            else:
+                return _weighted(index, query, _terms_of(text), among), ""
+        words = _words_of(text)
         if not words:
             return None, note or "There is no word in the query."
-        return self._index.parse_query(" ".join(words), _FIELDS, field_boosts=_BOOSTS), note
+        if among is None:
+            return index.parse_query(" ".join(words), _FIELDS, field_boosts=_BOOSTS), note
+        clauses = []
+        for word in words:
+            for field in _FIELDS:
+                query = index.parse_query(word, [field], field_boosts=_BOOSTS)
+                clauses.append((tantivy.Occur.Should, _weighted(index, query, terms_of(field, word), among)))
+        return tantivy.Query.boolean_query(clauses), note
 
     def _open(self) -> tantivy.Index:
+        if self._folder is None:
+            return _made_visible(tantivy.Index(_schema()))
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
@@ -155,10 +215,7 @@ class WordsIndex:
                 index = tantivy.Index(_schema(), path=str(self._folder))
         except (OSError, ValueError) as error:
             raise self._as_sentence(error) from None
-        # A new commit is made visible by an explicit reload, so that it is found at once.
-        index.config_reader("manual")
-        index.reload()
-        return index
+        return _made_visible(index)
 
     def _writing(self) -> tantivy.IndexWriter:
         if self._writer is None:
@@ -166,6 +223,8 @@ class WordsIndex:
         return self._writer
 
     def _read_state(self) -> tuple[str, int] | None:
+        if self._folder is None:
+            return None
         try:
             state = json.loads((self._folder / STATE_FILE).read_text("utf-8"))
             if state["version"] == VERSION:
@@ -176,18 +235,56 @@ class WordsIndex:
 
     def _forget_state(self) -> None:
         self._state = None
-        (self._folder / STATE_FILE).unlink(missing_ok=True)
+        if self._folder is not None:
+            (self._folder / STATE_FILE).unlink(missing_ok=True)
 
     def _write_state(self, state: tuple[str, int]) -> None:
-        temporary = self._folder / f"{STATE_FILE}.new"
-        temporary.write_text(json.dumps({"version": VERSION, "store": state[0], "position": state[1]}), "utf-8")
-        os.replace(temporary, self._folder / STATE_FILE)
+        if self._folder is not None:
+            temporary = self._folder / f"{STATE_FILE}.new"
+            temporary.write_text(json.dumps({"version": VERSION, "store": state[0], "position": state[1]}), "utf-8")
+            os.replace(temporary, self._folder / STATE_FILE)
         self._state = state
 
     def _as_sentence(self, error: Exception) -> StorageFull | WorkspaceUnusable:
+        if self._folder is None:
+            return WorkspaceUnusable("The words of the private documents cannot be indexed.", "See the log.")
         if is_full(error):
             return StorageFull(f"The disk of {self._folder.parent} is full; the words index is behind.", "Free space.")
         return WorkspaceUnusable(f"The words index {self._folder} cannot be written.", "Check its permissions.")
+
+
+def _words_of(text: str) -> list[str]:
+    """The words of a query and the parts of those that are names, each once."""
+    words: dict[str, None] = {}
+    for word in _WORD.findall(text):
+        words[word.lower()] = None
+        words.update(dict.fromkeys(part.lower() for part in _PART.findall(word)))
+    return list(words)
+
+
+def _terms_of(text: str) -> list[tuple[str, str]]:
+    return [term for field in _FIELDS for term in terms_of(field, text)]
+
+
+def _counts_of(index: tantivy.Index, terms: Collection[tuple[str, str]]) -> TermCounts:
+    searcher = index.searcher()
+    return TermCounts(int(searcher.num_docs), {term: int(searcher.doc_freq(*term)) for term in terms})
+
+
+def _weighted(
+    index: tantivy.Index, query: tantivy.Query, terms: Collection[tuple[str, str]], among: TermCounts | None
+) -> tantivy.Query:
+    """``query`` for ``terms``, scored as rare as they are ``among`` all."""
+    if among is None:
+        return query
+    return tantivy.Query.boost_query(query, correction(terms, _counts_of(index, terms), among))
+
+
+def _made_visible(index: tantivy.Index) -> tantivy.Index:
+    """A new commit is made visible by an explicit reload, so that it is found at once."""
+    index.config_reader("manual")
+    index.reload()
+    return index
 
 
 def _schema() -> tantivy.Schema:

@@ -8,14 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from core.errors import ModelUnavailable
-from core.index.documents import DocumentIndex
+from core.index.corpus import Corpus
 from core.index.embedder import Embedder
 from core.index.filters import normalise_name
+from core.index.partition import Partition
 from core.index.rows import PassageRow
-from core.index.words import WordsIndex
+from core.index.storage_errors import IndexGone
 from core.model import Answer, Filters, Hit, Match, Matched, SearchMode
 from core.search.fusion import fuse
-from core.search.planner import ExactPath, SearchPlanner, VectorRequest
+from core.search.legs import Leg, Place, rows_at, text_leg, vector_leg
+from core.search.planner import VectorRequest
 from core.search.query import Query
 from core.search.versions import nearest_version, same_version
 
@@ -34,18 +36,33 @@ class _Resolved:
     empty: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found among some partitions, and how."""
+
+    hits: tuple[Hit, ...]
+    path: str
+    candidates: int
+    notes: tuple[str, ...]
+
+
 class SearchService:
     """Answers queries from the index. Safe from any thread; the embedding model is asked for when first needed."""
 
     def __init__(
-        self, index: DocumentIndex, words: WordsIndex, embedder: Embedder, model_state: Callable[[], str]
+        self,
+        corpus: Corpus,
+        embedder: Embedder,
+        model_state: Callable[[], str],
+        left_out: Callable[[], str] = lambda: "",
     ) -> None:
-        """``model_state`` says why there are no vectors now ("" when the model is ready)."""
-        self._index = index
-        self._words = words
+        """``model_state`` says why there are no vectors now ("" when the model is ready), ``left_out`` is a sentence
+        about what there is besides the partitions that are open ("" when that is all).
+        """
+        self._corpus = corpus
         self._embedder = embedder
         self._model_state = model_state
-        self._planner = SearchPlanner([ExactPath(index)])
+        self._left_out = left_out
 
     def search(self, query: Query) -> Answer:
         """Run ``query``.
@@ -53,13 +70,26 @@ class SearchService:
         Raises ModelUnavailable when only vectors were asked for and there is no model.
         """
         started = time.perf_counter()
-        resolved = self._resolve(query.filters)
+        partitions = self._corpus.partitions()
+        try:
+            found = self._search(query, partitions)
+        except IndexGone:
+            if len(partitions) == 1:
+                raise
+            # The keys were locked meanwhile, or the file with what is sealed is damaged; the rest still answers.
+            partitions = [self._corpus.plain]
+            found = self._search(query, partitions)
+        left_out = "" if any(partition.sealed for partition in partitions) else self._left_out()
+        notes = (*found.notes, left_out) if left_out else found.notes
+        milliseconds = round((time.perf_counter() - started) * 1000, 2)
+        return Answer(query.text, query.mode, found.hits, found.path, found.candidates, milliseconds, notes)
+
+    def _search(self, query: Query, partitions: Sequence[Partition]) -> _Found:
+        resolved = _resolve(partitions, query.filters)
         if resolved.empty:
-            return self._answer(query, (), "none", 0, started, resolved.notes)
+            return _Found((), "none", 0, resolved.notes)
         notes = list(resolved.notes)
-        vector_leg: Sequence[tuple[int, float]] = ()
-        text_leg: Sequence[tuple[int, float]] = ()
-        path, candidates = "text", 0
+        vectors, words = Leg(), Leg()
         depth = max(LEG_DEPTH, 4 * query.limit)
         if query.mode is not SearchMode.TEXT:
             reason = self._model_state()
@@ -70,46 +100,44 @@ class SearchService:
                 notes.append(f"Found by words only: {reason or 'the embedding model is still loading.'}")
             else:
                 vector = self._embedder.embed_query(query.text)
-                request = VectorRequest(vector, identity.key, resolved.filters, depth)
-                access_path = self._planner.choose(request)
-                ranking = access_path.rank(request)
-                vector_leg, candidates, path = ranking.slots, ranking.candidates, access_path.name
-                if pending := self._index.pending_count():
+                vectors = vector_leg(partitions, VectorRequest(vector, identity.key, resolved.filters, depth))
+                if pending := sum(partition.index.pending_count() for partition in partitions):
                     notes.append(f"{pending:,} passages have no vector yet and are found by words only.")
         if query.mode is not SearchMode.VECTOR:
-            allowed = self._index.matching_document_ids(resolved.filters) if resolved.filters.where else None
-            text_leg, note = self._words.search(query.text, resolved.filters, allowed, depth)
-            if note:
-                notes.append(note)
-        hits = self._hits(query, resolved, vector_leg, text_leg)
-        return self._answer(query, hits, path, candidates or len(text_leg), started, notes)
+            words = text_leg(partitions, query.text, resolved.filters, depth)
+            if words.note:
+                notes.append(words.note)
+        hits = self._hits(query, partitions, resolved, vectors.found, words.found)
+        candidates = vectors.candidates or words.candidates
+        return _Found(hits, vectors.path or "text", candidates, tuple(notes))
 
+    @staticmethod
     def _hits(
-        self,
         query: Query,
+        partitions: Sequence[Partition],
         resolved: _Resolved,
-        vector_leg: Sequence[tuple[int, float]],
-        text_leg: Sequence[tuple[int, float]],
+        vector_leg: Sequence[tuple[Place, float]],
+        text_leg: Sequence[tuple[Place, float]],
     ) -> tuple[Hit, ...]:
         legs, weights = [], []
         if query.mode is not SearchMode.TEXT and vector_leg:
-            legs.append([slot for slot, _ in vector_leg])
+            legs.append([place for place, _ in vector_leg])
             weights.append(VECTOR_WEIGHT)
         if query.mode is not SearchMode.VECTOR:
-            legs.append([slot for slot, _ in text_leg])
+            legs.append([place for place, _ in text_leg])
             weights.append(TEXT_WEIGHT)
         fused = fuse(legs, weights)
         similarity = dict(vector_leg)
-        vector_rank = {slot: rank for rank, (slot, _) in enumerate(vector_leg, start=1)}
-        text_rank = {slot: rank for rank, (slot, _) in enumerate(text_leg, start=1)}
+        vector_rank = {place: rank for rank, (place, _) in enumerate(vector_leg, start=1)}
+        text_rank = {place: rank for rank, (place, _) in enumerate(text_leg, start=1)}
         hits: list[Hit] = []
         texts: set[str] = set()
         symbols: set[tuple[str, str]] = set()
         # Some more than asked for: of a symbol or heading in several passages, and of equal texts, the best is shown.
         considered = fused[: 4 * query.limit]
-        rows = self._index.passages_by_slot([slot for slot, _ in considered])
-        for slot, score in considered:
-            row = rows.get(slot)
+        rows = rows_at(partitions, [place for place, _ in considered])
+        for place, score in considered:
+            row = rows.get(place)
             if row is None or row.text_sha256 in texts or (row.document_id, row.title) in symbols:
                 continue
             texts.add(row.text_sha256)
@@ -129,51 +157,46 @@ class SearchService:
                     document_title=row.document_title,
                     source=row.source,
                     line=row.line,
-                    similarity=round(similarity[slot], 6) if slot in similarity else None,
-                    vector_rank=vector_rank.get(slot),
-                    text_rank=text_rank.get(slot),
+                    similarity=round(similarity[place], 6) if place in similarity else None,
+                    vector_rank=vector_rank.get(place),
+                    text_rank=text_rank.get(place),
                 )
             )
             if len(hits) == query.limit:
                 break
         return tuple(hits)
 
-    def _resolve(self, asked: Filters) -> _Resolved:
-        filters, notes = asked, []
-        origins = self._index.origins() if asked.language or asked.library or asked.version else []
-        if asked.language:
-            languages = {normalise_name(language) for language, _, _ in origins}
-            if normalise_name(asked.language) not in languages:
-                return _nothing(asked, "language", asked.language, sorted(each for each in languages if each))
-        if asked.library:
-            names = {normalise_name(library) for _, library, _ in origins}
-            if normalise_name(asked.library) not in names:
-                close = difflib.get_close_matches(normalise_name(asked.library), names, 3) or sorted(names)[:8]
-                return _nothing(asked, "library", asked.library, close)
-        if asked.version:
-            versions = [
-                version
-                for _, library, version in origins
-                if not asked.library or normalise_name(library) == normalise_name(asked.library)
-            ]
-            same = [version for version in versions if version and same_version(asked.version, version)]
-            if same:
-                filters = replace(filters, version=same[0])
-            elif not asked.library:
-                return _nothing(asked, "version", asked.version, [])
-            else:
-                nearest = nearest_version(asked.version, versions)
-                filters = replace(filters, version=nearest or "")
-                found = f"version {nearest}, the nearest," if nearest else "documents without a version"
-                notes.append(f"{asked.library} {asked.version} is not here: {found} answered instead.")
-        return _Resolved(filters, asked, tuple(notes))
 
-    @staticmethod
-    def _answer(
-        query: Query, hits: tuple[Hit, ...], path: str, candidates: int, started: float, notes: Sequence[str]
-    ) -> Answer:
-        milliseconds = round((time.perf_counter() - started) * 1000, 2)
-        return Answer(query.text, query.mode, hits, path, candidates, milliseconds, tuple(notes))
+def _resolve(partitions: Sequence[Partition], asked: Filters) -> _Resolved:
+    filters, notes = asked, []
+    named = bool(asked.language or asked.library or asked.version)
+    origins = [origin for partition in partitions for origin in partition.index.origins()] if named else []
+    if asked.language:
+        languages = {normalise_name(language) for language, _, _ in origins}
+        if normalise_name(asked.language) not in languages:
+            return _nothing(asked, "language", asked.language, sorted(each for each in languages if each))
+    if asked.library:
+        names = {normalise_name(library) for _, library, _ in origins}
+        if normalise_name(asked.library) not in names:
+            close = difflib.get_close_matches(normalise_name(asked.library), names, 3) or sorted(names)[:8]
+            return _nothing(asked, "library", asked.library, close)
+    if asked.version:
+        versions = [
+            version
+            for _, library, version in origins
+            if not asked.library or normalise_name(library) == normalise_name(asked.library)
+        ]
+        same = [version for version in versions if version and same_version(asked.version, version)]
+        if same:
+            filters = replace(filters, version=same[0])
+        elif not asked.library:
+            return _nothing(asked, "version", asked.version, [])
+        else:
+            nearest = nearest_version(asked.version, versions)
+            filters = replace(filters, version=nearest or "")
+            found = f"version {nearest}, the nearest," if nearest else "documents without a version"
+            notes.append(f"{asked.library} {asked.version} is not here: {found} answered instead.")
+    return _Resolved(filters, asked, tuple(notes))
 
 
 def _nothing(asked: Filters, name: str, value: str, known: Sequence[str]) -> _Resolved:

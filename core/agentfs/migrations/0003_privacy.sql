@@ -9,6 +9,7 @@ UPDATE items SET agent_id = (SELECT agent_id FROM sessions WHERE sessions.id = i
 UPDATE items SET agent_id = (SELECT from_agent FROM agent_communications m WHERE m.id = items.id) WHERE kind = 'message';
 CREATE INDEX items_to_classify ON items (position) WHERE sensitive = 'unknown' AND deleted = 0;
 CREATE INDEX items_sensitive ON items (position) WHERE sensitive <> '' AND deleted = 0;
+CREATE INDEX items_sealed ON items (kind) WHERE sealed = 1 AND deleted = 0;
 
 -- state_value is '' where the value is sealed, and message_content likewise.
 ALTER TABLE agent_states ADD COLUMN level TEXT NOT NULL DEFAULT 'private';
