@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import socket
+import platform
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -67,7 +67,7 @@ class EngineLock:
                 "Close that one first, or name another workspace with --workspace.",
             )
         self._descriptor = descriptor
-        self._describe(EngineHolder(os.getpid(), socket.gethostname(), role, to_text(now()), works))
+        self._describe(EngineHolder(os.getpid(), platform.node(), role, to_text(now()), works))
 
     def announce(self, port: int, token: str) -> None:
         """Tell the other processes of this user where the door is and what opens it; the lock must be held."""

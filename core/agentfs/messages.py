@@ -254,9 +254,9 @@ class MessageStore:
             )
             return [_receipt(row) for row in rows]
 
-    def thread(self, thread_id: str) -> list[Message]:
-        """Every message of a thread, the oldest first."""
-        return self._select("WHERE m.thread_id = ? ORDER BY m.sequence", (thread_id,))
+    def thread(self, thread_id: str, *, by: Actor | None = None) -> list[Message]:
+        """Every message of a thread, the oldest first; of an agent those that it sent or got."""
+        return self._visible("WHERE m.thread_id = ? ORDER BY m.sequence", (thread_id,), by)
 
     def count(self) -> int:
         """How many messages there are: the sequence number of the newest."""
@@ -264,15 +264,14 @@ class MessageStore:
             row = self._database.connection().execute("SELECT max(sequence) AS n FROM agent_communications").fetchone()
         return int(row["n"] or 0)
 
-    def page(self, first: int, last: int) -> list[Message]:
-        """Messages with sequence numbers ``first`` to ``last``, the oldest first."""
-        return self._select("WHERE m.sequence BETWEEN ? AND ? ORDER BY m.sequence", (first, last))
+    def page(self, first: int, last: int, *, by: Actor | None = None) -> list[Message]:
+        """Messages with sequence numbers ``first`` to ``last``, the oldest first; as ``thread``."""
+        return self._visible("WHERE m.sequence BETWEEN ? AND ? ORDER BY m.sequence", (first, last), by)
 
-    def at(self, sequences: Sequence[int]) -> list[Message]:
-        """The messages with these sequence numbers, the oldest first."""
-        return self._select(
-            "WHERE m.sequence IN (SELECT value FROM json_each(?)) ORDER BY m.sequence", (json.dumps(list(sequences)),)
-        )
+    def at(self, sequences: Sequence[int], *, by: Actor | None = None) -> list[Message]:
+        """The messages with these sequence numbers, the oldest first; as ``thread``."""
+        clause = "WHERE m.sequence IN (SELECT value FROM json_each(?)) ORDER BY m.sequence"
+        return self._visible(clause, (json.dumps(list(sequences)),), by)
 
     def matching(self, filters: MessageFilters) -> array[int]:
         """The sequence numbers of all messages that match, ascending; reads the whole log where ``text`` is given."""
@@ -339,6 +338,12 @@ class MessageStore:
         with translated(self._database.path):
             rows = self._database.connection().execute(f"{_SELECT} {clause}", parameters).fetchall()
         return [self._message(row) for row in rows]
+
+    def _visible(self, clause: str, parameters: tuple[object, ...], by: Actor | None) -> list[Message]:
+        found, by = self._select(clause, parameters), by or self._acting
+        if by.kind is not ActorKind.AGENT:
+            return found
+        return [message for message in found if self._is_party(message.id, by.id)]
 
     def _reread(self, connection: sqlite3.Connection, sequences: Sequence[int]) -> list[Message]:
         rows = connection.execute(
