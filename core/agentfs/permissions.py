@@ -84,8 +84,9 @@ class Permissions:
                 self._audit.record(by, "access.allow", subject, told)
             return
         self._audit.record(by, "access.deny", subject, {**told, "reason": decision.reason})
+        told_reason = decision.reason
         raise AccessDenied(
-            f"{decision.reason}: this may not be {_DONE[operation]} here.",
+            told_reason if told_reason.endswith(".") else f"{told_reason}: this may not be {_DONE[operation]} here.",
             "Its owner may share it: `bailiwick share ITEM`; `bailiwick privacy explain ITEM` names the rule.",
             {"reason": decision.reason, "rule": decision.rule},
         )
