@@ -13,6 +13,7 @@ from pathlib import Path
 from core.agentfs.database import translated
 from core.config import cache_folder
 from core.errors import BailiwickError, Unreachable
+from core.model import Kind
 from core.workspace import Workspace
 
 LOW_DISK_BYTES = 500 * 1024 * 1024
@@ -44,6 +45,7 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
     yield _database(workspace)
     yield _contents(workspace)
     yield from _index(workspace)
+    yield from _sealed_index(workspace)
     yield _model(workspace)
     yield _vector_extension()
     yield _unread(workspace)
@@ -118,6 +120,31 @@ def _index(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(
             "vectors", Verdict.ADVICE, f"{counts.pending:,} passages have no vector yet.", "An engine embeds them."
         )
+
+
+def _sealed_index(workspace: Workspace) -> Iterator[Finding]:
+    """Nothing while there is nothing sealed; being locked is no damage."""
+    count = workspace.agentfs.items.count_sealed(Kind.DOCUMENT)
+    if not count:
+        return
+    documents = f"{count:,} private document{'s' if count != 1 else ''}"
+    if not workspace.agentfs.keys.ready():
+        cure = "bailiwick keys unlock"
+        yield Finding(
+            "sealed index", Verdict.ADVICE, f"{documents} cannot be searched while the keys are locked.", cure
+        )
+        return
+    try:
+        version = metadata.version("duckdb-extension-httpfs")
+    except metadata.PackageNotFoundError:
+        yield Finding(
+            "sealed index",
+            Verdict.ADVICE,
+            f"DuckDB's encryption extension is not installed, without which {documents} may not be found.",
+            "Install the package duckdb-extension-httpfs.",
+        )
+        return
+    yield Finding("sealed index", Verdict.GOOD, f"{documents}, encrypted by DuckDB's extension {version}.")
 
 
 def _model(workspace: Workspace) -> Finding:

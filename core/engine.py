@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from enum import Enum
@@ -16,12 +18,15 @@ from core.agentfs.housekeeping import Housekeeper
 from core.config import Settings
 from core.errors import BailiwickError
 from core.events import EventBus, LibrariesChanged, Notice, SourcesChanged
-from core.library.sources import READ_SOURCE
+from core.library.sources import LOCKED, READ_SOURCE
 from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, Source, SourceKind
 
 if TYPE_CHECKING:
     from core.search.query import Query
     from core.services import Services
+
+
+_log = logging.getLogger(__name__)
 
 
 class Duties(Enum):
@@ -61,6 +66,7 @@ class Engine:
         self._services: Services | None = None
         self._closed = False
         self._accesses: Counter[str] = Counter()
+        self._refusals: dict[str, float] = {}
         self._housekeeper = Housekeeper(agentfs, bus, settings.audit.retention_days)
 
     def start(self) -> None:
@@ -127,9 +133,13 @@ class Engine:
 
     def keys_unlocked(self) -> None:
         """The keys were unlocked, or are others: open what is sealed, and catch up with it."""
+        self._housekeeper.look_again()
+        if held := self._agentfs.sources.waiting_for(LOCKED):
+            self._queue_sources(held)
         if (services := self._services) is not None:
             services.sealed.retry()
             services.updater.keys_changed()
+            services.ingester.wake()
 
     def counts(self) -> IndexCounts:
         """What the index holds; zeros while it is not open."""
@@ -175,6 +185,18 @@ class Engine:
     def searchable(self) -> bool:
         """Whether all that was read so far can be found, by words at least."""
         return self._services.updater.level if self._services is not None else not self._has_work()
+
+    def door_refused(self, peer: str, rule: str, reason: str) -> None:
+        """Somebody was turned away at the door: leave a record, once a second at most for the same rule."""
+        moment = time.monotonic()
+        with self._lock:
+            if moment - self._refusals.get(rule, -1.0) < 1.0:
+                return
+            self._refusals[rule] = moment
+        try:
+            self._agentfs.permissions.refuse_peer(peer, rule, reason)
+        except BailiwickError:
+            _log.warning("a refusal at the door could not be recorded", exc_info=True)
 
     def lock_keys(self) -> None:
         """Forget the workspace's keys in this process until a person unlocks them."""

@@ -62,7 +62,7 @@ class EngineAccess:
         engine = self._build()
         feed = EventFeed(self._bus)
         try:
-            door = Door((EngineCalls, engine), (FeedCalls, feed))
+            door = Door((EngineCalls, engine), (FeedCalls, feed), refused=engine.door_refused)
         except BaseException:
             feed.close()
             engine.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from core.model import Problem
@@ -136,7 +136,9 @@ class EventBus:
     others still hear the event, so publishing never raises into the publisher.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clean: Callable[[str], str] = str) -> None:
+        """``clean`` takes secrets out of the sentences that events bring to people."""
+        self._clean = clean
         self._lock = threading.Lock()
         self._subscribers: tuple[Subscriber, ...] = ()
 
@@ -153,8 +155,19 @@ class EventBus:
 
     def publish(self, event: Event) -> None:
         """Tell every subscriber of ``event``."""
+        event = self._cleaned(event)
         for subscriber in self._subscribers:
             try:
                 subscriber(event)
             except Exception:  # noqa: BLE001 - whatever a subscriber raises is its own fault, never the publisher's
                 _log.exception("a subscriber failed on %s", type(event).__name__)
+
+    def _cleaned(self, event: Event) -> Event:
+        match event:
+            case Notice(message):
+                return replace(event, message=self._clean(message))
+            case ProblemFound(problem):
+                return ProblemFound(replace(problem, reason=self._clean(problem.reason)))
+            case ModelStateChanged(reason=reason):
+                return replace(event, reason=self._clean(reason))
+        return event

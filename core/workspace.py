@@ -38,6 +38,7 @@ from core.library.catalogue import StoredDocument
 from core.library.sources import Origin, add_package, add_path, find_sources, remove_source
 from core.model import Answer, HardwareProfile, IndexCounts, JSONObject, Library, Problem, ResourceLimits, Source
 from core.opening import agent_policy, note_configuration, privacy_of
+from core.search.permitted import permitted_answer
 from core.search.query import Query
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ class Removal:
     documents: int
 
 
+def _scrubbed(text: str) -> str:
+    from core.privacy.safe_text import scrub
+
+    return scrub(text)
+
+
 class Workspace:
     """One workspace, open in this process. All methods are safe from any thread.
 
@@ -85,7 +92,7 @@ class Workspace:
         """
         self.root = root
         self.config = settings
-        self.bus = EventBus()
+        self.bus = EventBus(_scrubbed)
         profile = detect_hardware_capabilities()
         limits = calculate_optimal_limits(profile)
         self.person = Actor(ActorKind.PERSON, settings.user.id, "dashboard" if duties is Duties.ALL else "cli")
@@ -179,21 +186,32 @@ class Workspace:
         """What can be searched."""
         return catalogue.libraries(self.agentfs)
 
-    def document(self, identifier: str, *, counted: bool = True) -> StoredDocument:
-        """A document by its id, path, or the id of a hit; ``counted`` as an access. Raises NotFound."""
-        found = catalogue.find_document(self.agentfs, identifier)
+    def document(self, identifier: str, *, by: Actor | None = None, counted: bool = True) -> StoredDocument:
+        """A document by its id, path, or the id of a hit; ``counted`` as an access.
+
+        ``by`` is who asks, without it the person. Raises NotFound, AccessDenied and Locked.
+        """
+        found = catalogue.find_document(self.agentfs, identifier, by=by or self.person)
         if counted:
             self._count_access(found.item.id)
         return found
 
-    def search(self, query: Query, *, wait_for_model: bool = False) -> Answer:
-        """Answer ``query``; with ``wait_for_model`` by meaning too, however long the model takes to load."""
-        return self._access.call(lambda engine: engine.search(query, wait_for_model=wait_for_model))
+    def search(self, query: Query, *, by: Actor | None = None, wait_for_model: bool = False) -> Answer:
+        """Answer ``query``; with ``wait_for_model`` by meaning too, however long the model takes to load.
 
-    def record_search(self, answer: Answer) -> None:
+        ``by`` is who asks, without it the person; an agent gets no hits that it may not read.
+        """
+
+        def ask(asked: Query) -> Answer:
+            return self._access.call(lambda engine: engine.search(asked, wait_for_model=wait_for_model))
+
+        asking = by or self.person
+        return ask(query) if asking.kind is not ActorKind.AGENT else permitted_answer(self.agentfs, ask, query, asking)
+
+    def record_search(self, answer: Answer, *, by: Actor | None = None) -> None:
         """Leave an audit record of a search that was run, as opposed to one of a text still being typed."""
         told: JSONObject = {"mode": answer.mode.value, "path": answer.path, "hits": len(answer.hits)}
-        self.agentfs.audit.record(self.person, "search.run", sha256_hex(answer.query.encode()), told)
+        self.agentfs.audit.record(by or self.person, "search.run", sha256_hex(answer.query.encode()), told)
 
     def counts(self) -> IndexCounts:
         """What the index holds."""
@@ -291,6 +309,11 @@ class Workspace:
             engine.truth_changed(change)
 
     def _keys_changed(self, locked: bool) -> None:
+        if (engine := self._access.engine) is not None:
+            if locked:
+                engine.keys_locked()
+            else:
+                engine.keys_unlocked()
         self.bus.publish(KeysChanged(locked))
 
     def _count_access(self, item_id: str) -> None:

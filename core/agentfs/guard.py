@@ -95,6 +95,11 @@ class Guard:
                 keys.subscribe(lambda: self.on_keys_changed(keys.keys.is_locked))
             return self._keys
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether the workspace has key slots, told without loading what opens them."""
+        return any((self._folder / "slots").glob("*.age"))
+
     def judge(
         self, path: str, kind: Kind, text: str, *, found: Sensitivity | None = None, level: Level | None = None
     ) -> Judged:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ALLOW_RECORD_SECONDS = 600.0
 _DONE = {Operation.READ: "read", Operation.WRITE: "changed"}
 _MOST_REMEMBERED = 4096
+_SHARE = "Its owner may share it: `bailiwick share ITEM`; `bailiwick privacy explain ITEM` names the rule."
 
 
 class Permissions:
@@ -55,7 +56,10 @@ class Permissions:
                 self._note_own(by, item)
             return False
         decision = self.decision(by, item, operation)
-        self.record(by, item.id, item.path, operation, decision)
+        hint = (
+            _SHARE if by.kind is ActorKind.AGENT else f"It is {item.owner}'s, and you are {by.id}: `user.id` says so."
+        )
+        self.record(by, item.id, item.path, operation, decision, hint)
         return decision.redacts
 
     def decision(self, by: Actor, item: Item, operation: Operation = Operation.READ) -> AccessDecision:
@@ -68,7 +72,15 @@ class Permissions:
         """Whether ``by`` may read the item in any form; without a record."""
         return self.is_own(by, item.owner, item.agent_id) or self.decision(by, item).is_allowed
 
-    def record(self, by: Actor, subject: str, resource: str, operation: Operation, decision: AccessDecision) -> None:
+    def record(
+        self,
+        by: Actor,
+        subject: str,
+        resource: str,
+        operation: Operation,
+        decision: AccessDecision,
+        hint: str = "",
+    ) -> None:
         """Leave the record of a decision, strategy.md's AuditEvent; raises AccessDenied when it is a refusal."""
         told: dict[str, JSONValue] = {
             "resource_sha256": sha256_hex(resource.encode()),
@@ -87,9 +99,21 @@ class Permissions:
         told_reason = decision.reason
         raise AccessDenied(
             told_reason if told_reason.endswith(".") else f"{told_reason}: this may not be {_DONE[operation]} here.",
-            "Its owner may share it: `bailiwick share ITEM`; `bailiwick privacy explain ITEM` names the rule.",
+            hint or _SHARE,
             {"reason": decision.reason, "rule": decision.rule},
         )
+
+    def refuse_peer(self, peer: str, rule: str, reason: str) -> None:
+        """Record that somebody was turned away at the engine's door."""
+        told: dict[str, JSONValue] = {
+            "resource_sha256": sha256_hex(b"door"),
+            "operation": Operation.READ.value,
+            "decision": "refuse",
+            "rule": rule,
+            "reason": reason,
+            "peer": peer,
+        }
+        self._audit.record(Actor(ActorKind.PERSON, "unknown", "door", verified=False), "access.deny", "door", told)
 
     def subject(self, item: Item) -> Subject:
         """The item as the rules of privacy see it."""

@@ -98,6 +98,14 @@ class SourceStore:
         """Forget a file that vanished."""
         connection.execute("DELETE FROM source_files WHERE source_id = ? AND path = ?", (source_id, path))
 
+    def waiting_for(self, problem: str) -> list[Source]:
+        """The sources that have a file with that very problem."""
+        with translated(self._database.path):
+            rows = self._database.connection().execute(
+                "SELECT * FROM sources WHERE id IN (SELECT source_id FROM source_files WHERE problem = ?)", (problem,)
+            )
+            return [_source(row) for row in rows]
+
     def problems(self) -> list[Problem]:
         """Every file that could not be read when it was last tried."""
         with translated(self._database.path):
@@ -105,6 +113,18 @@ class SourceStore:
                 "SELECT path, problem FROM source_files WHERE problem <> '' ORDER BY path"
             )
             return [Problem(row["path"], row["problem"]) for row in rows]
+
+
+def document_path(source: Source, relative: str, owner: str) -> str:
+    """Where a document lies in the tree of strategy.md: packages under ``libraries/``, all else under its owner.
+
+    ``relative`` is its place within the source.
+    """
+    if source.kind is SourceKind.PACKAGE:
+        parts = ["libraries", source.language, source.library, f"v{source.version}"]
+    else:
+        parts = ["user-contributions", owner, source.name]
+    return "/".join(part.replace("/", "_") for part in parts) + "/" + relative
 
 
 def _source(row: sqlite3.Row) -> Source:

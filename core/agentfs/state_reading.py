@@ -24,9 +24,13 @@ class StateReading:
         self._guard = guard
         self._permissions = permissions
 
+    def require(self, row: sqlite3.Row, by: Actor) -> bool:
+        """Raise AccessDenied unless ``by`` may read the state of this row; says whether it must be redacted first."""
+        return not self._is_plainly_own(row, by) and self._permissions.require(by, self._item(row))
+
     def state(self, row: sqlite3.Row, by: Actor) -> State:
         """The state of a row of ``agent_states``; raises AccessDenied, Locked and SealBroken."""
-        redacts = self._requires_redaction(row, by)
+        redacts = self.require(row, by)
         state = _state(row, self._value(row))
         return replace(state, value=self._redacted(state.value), redacted=True) if redacts else state
 
@@ -55,7 +59,7 @@ class StateReading:
 
     def version(self, row: sqlite3.Row, version: sqlite3.Row, by: Actor) -> JSONValue:
         """The value of a row of ``state_history`` of the state ``row``; raises as ``state``."""
-        redacts = self._requires_redaction(row, by)
+        redacts = self.require(row, by)
         data = self._items.opened(row["id"], version["sha256"], sealed=bool(version["sealed"]))
         value: JSONValue = json.loads(data)
         return self._redacted(value) if redacts else value
@@ -63,9 +67,6 @@ class StateReading:
     def _is_plainly_own(self, row: sqlite3.Row, by: Actor) -> bool:
         own = self._permissions.is_own(by, self._permissions.owner_of(row["agent_id"]), row["agent_id"])
         return own and not row["sensitive"]
-
-    def _requires_redaction(self, row: sqlite3.Row, by: Actor) -> bool:
-        return not self._is_plainly_own(row, by) and self._permissions.require(by, self._item(row))
 
     def _item(self, row: sqlite3.Row) -> Item:
         item = self._items.get(row["id"])

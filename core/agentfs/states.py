@@ -177,25 +177,31 @@ class StateStore:
         Those that ``by`` may not read are left out; of one that is locked the value is.
         """
         agent_id = self._agents.get(agent).id
+        found: list[State] = []
+        while len(found) < limit:
+            rows = self._rows(agent_id, prefix, after, limit - len(found))
+            found += self._reading.states(rows, by or self._acting)
+            if not rows:
+                break
+            after = rows[-1]["state_key"]
+        return found
+
+    def _rows(self, agent_id: str, prefix: str, after: str, limit: int) -> list[sqlite3.Row]:
+        parameters = {
+            "agent": agent_id,
+            "after": after,
+            "prefix": prefix,
+            "length": len(prefix),
+            "limit": limit,
+            "now": to_text(now()),
+        }
         with translated(self._database.path):
-            rows = (
-                self._database.connection()
-                .execute(
-                    f"SELECT * FROM agent_states WHERE agent_id = :agent AND {_ALIVE}"  # noqa: S608 - our own constant
-                    " AND state_key > :after AND substr(state_key, 1, :length) = :prefix"
-                    " ORDER BY state_key LIMIT :limit",
-                    {
-                        "agent": agent_id,
-                        "after": after,
-                        "prefix": prefix,
-                        "length": len(prefix),
-                        "limit": limit,
-                        "now": to_text(now()),
-                    },
-                )
-                .fetchall()
-            )
-        return self._reading.states(rows, by or self._acting)
+            connection = self._database.connection()
+            return connection.execute(
+                f"SELECT * FROM agent_states WHERE agent_id = :agent AND {_ALIVE}"  # noqa: S608 - our own constant
+                " AND state_key > :after AND substr(state_key, 1, :length) = :prefix ORDER BY state_key LIMIT :limit",
+                parameters,
+            ).fetchall()
 
     def entries(self, agent: str, *, limit: int = 1000) -> list[StateEntry]:
         """The living states by key, without reading their values."""
@@ -209,16 +215,17 @@ class StateStore:
             )
             return [_entry(row) for row in rows]
 
-    def history(self, agent: str, key: str, *, limit: int | None = None) -> list[StateVersion]:
+    def history(self, agent: str, key: str, *, limit: int | None = None, by: Actor | None = None) -> list[StateVersion]:
         """The versions of a key, the newest first, all or at most ``limit``.
 
-        Raises NotFound for a key that never was.
+        Raises NotFound for a key that never was, and AccessDenied.
         """
-        state_id = self._known(agent, key)["id"]
+        row = self._known(agent, key)
+        self._reading.require(row, by or self._acting)
         with translated(self._database.path):
             rows = self._database.connection().execute(
                 "SELECT * FROM state_history WHERE state_id = ? ORDER BY version DESC LIMIT ?",
-                (state_id, -1 if limit is None else limit),
+                (row["id"], -1 if limit is None else limit),
             )
             return [_version(row) for row in rows]
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from core.agentfs.agentfs import AgentFS
 from core.errors import InvalidInput, NotFound
 from core.model import Item, Kind
-from core.privacy import Audience, AudienceKind
+from core.privacy import Audience, AudienceKind, Purpose
 
-_FORMS = "team:NAME, agent:NAME or public"
+OWN_DEVICES = "own-devices"
+LOGS = "logs"
+_PURPOSES = {
+    AudienceKind.AGENT: Purpose.ANSWER,
+    AudienceKind.TEAM: Purpose.SYNC,
+    AudienceKind.PUBLIC: Purpose.PUSH,
+}
 
 
 def find_item(agentfs: AgentFS, target: str) -> Item:
-    """The living item of an id, a path, a hit's id, or a path that has an agent's name in place of its id.
+    """The living item of an id, a path, a hit's id, a path that has an agent's name in place of its id, or a file.
 
-    ``agents/scout/state/plan`` and ``scout/plan`` both name scout's state ``plan``. Raises NotFound.
+    ``agents/scout/state/plan`` and ``scout/plan`` both name scout's state ``plan``; a file names the document that was
+    read from it. Raises NotFound.
     """
     for candidate in (target, target.rpartition(":")[0]):
         item = agentfs.items.get(candidate) if candidate else None
@@ -22,10 +31,19 @@ def find_item(agentfs: AgentFS, target: str) -> Item:
     for path in (target, *_state_paths(agentfs, target)):
         if (item := agentfs.items.at_path(path)) is not None:
             return item
-    raise NotFound(
-        f"There is no item {target}.",
-        "Name its id or path, or a state as AGENT/KEY.",
-    )
+    if (item := _read_from(agentfs, target)) is not None:
+        return item
+    raise NotFound(f"There is no item {target}.", "Name its id or path, a state as AGENT/KEY, or a file that was read.")
+
+
+def _read_from(agentfs: AgentFS, target: str) -> Item | None:
+    path = str(Path(target).expanduser().resolve()) if target and "\0" not in target else ""
+    for source in agentfs.sources.all() if path else ():
+        known = agentfs.sources.file(source.id, path)
+        item = agentfs.items.get(known.item_id) if known is not None and known.item_id else None
+        if item is not None and not item.deleted:
+            return item
+    return None
 
 
 def _state_paths(agentfs: AgentFS, target: str) -> list[str]:
@@ -42,6 +60,13 @@ def _state_paths(agentfs: AgentFS, target: str) -> list[str]:
 
 def find_audience(agentfs: AgentFS, text: str) -> Audience:
     """The audience that ``team:NAME``, ``agent:NAME`` or ``public`` names; raises InvalidInput and NotFound."""
+    audience = _audience(agentfs, text)
+    if audience is None:
+        raise InvalidInput(f"{text!r} names nobody to share with.", "Say team:NAME, agent:NAME or public.")
+    return audience
+
+
+def _audience(agentfs: AgentFS, text: str) -> Audience | None:
     form, _, name = text.partition(":")
     if form == AudienceKind.PUBLIC and not name:
         return Audience.public()
@@ -50,7 +75,28 @@ def find_audience(agentfs: AgentFS, text: str) -> Audience:
     if form == AudienceKind.AGENT and name:
         agent = agentfs.agents.get(name)
         return Audience.agent(agent.id, agent.owner)
-    raise InvalidInput(f"{text!r} names nobody to share with.", f"Say {_FORMS}.")
+    return None
+
+
+def find_receiver(agentfs: AgentFS, text: str) -> tuple[Audience, Purpose]:
+    """As ``find_audience``, ``own-devices`` and ``logs`` besides, with what it would be for."""
+    if text == OWN_DEVICES:
+        return Audience.own_devices(), Purpose.SYNC
+    if text == LOGS:
+        return Audience.log(), Purpose.LOG
+    audience = _audience(agentfs, text)
+    if audience is None:
+        raise InvalidInput(f"{text!r} names nobody.", f"Say {OWN_DEVICES}, agent:NAME, team:NAME, public or {LOGS}.")
+    return audience, _PURPOSES[audience.kind]
+
+
+def audience_text(agentfs: AgentFS, kind: str, name: str) -> str:
+    """What ``find_receiver`` understands as this audience."""
+    if kind == AudienceKind.AGENT:
+        return f"agent:{audience_name(agentfs, kind, name).removeprefix('agent ')}"
+    if kind == AudienceKind.TEAM:
+        return f"team:{name}"
+    return {AudienceKind.OWN_DEVICES: OWN_DEVICES, AudienceKind.LOG: LOGS}.get(AudienceKind(kind), kind)
 
 
 def audience_name(agentfs: AgentFS, kind: str, name: str) -> str:

@@ -11,7 +11,7 @@ from core.agent_model import ActorKind, AuditFilters
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import translated
 from core.agentfs.shares import ShareRecord
-from core.disclosure.finding import audience_name, display_path, find_item
+from core.disclosure.finding import audience_name, audience_text, display_path, find_item, find_receiver
 from core.model import Item, Kind, Sensitivity
 from core.privacy import (
     Action,
@@ -32,10 +32,14 @@ PATHS_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one audience gets of an item, and every rule that had a say."""
+    """What one audience gets of an item, and every rule that had a say.
+
+    ``name`` is what a person calls the audience, ``text`` what ``find_receiver`` understands as it.
+    """
 
     audience: Audience
     name: str
+    text: str
     decision: Decision
     considered: tuple[Considered, ...]
 
@@ -48,6 +52,15 @@ class Explanation:
     path: str
     shares: tuple[ShareRecord, ...]
     answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """How many items there are, how many of them are sensitive because of what, and how many are sealed."""
+
+    items: int
+    sensitive: Counter[Sensitivity]
+    sealed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,7 @@ class Preview:
     """What an audience would get today: how many items in which form, and the first of those it gets."""
 
     name: str
+    text: str
     counts: Counter[Action]
     first: tuple[tuple[Item, Decision], ...]
 
@@ -85,16 +99,24 @@ class Refusal:
     peer: str
 
 
-def explanation(agentfs: AgentFS, target: str) -> Explanation:
-    """Who gets the item that ``target`` names; raises NotFound."""
-    item = find_item(agentfs, target)
+def explanation(agentfs: AgentFS, target: str, audience: str = "") -> Explanation:
+    """Who gets the item that ``target`` names: everyone who could, or the ``audience`` named as for ``find_receiver``.
+
+    Raises NotFound, and InvalidInput for an audience that is none.
+    """
+    return explained(agentfs, find_item(agentfs, target), audience)
+
+
+def explained(agentfs: AgentFS, item: Item, audience: str = "") -> Explanation:
+    """As ``explanation``, of an item at hand."""
     subject = agentfs.permissions.subject(item)
     rules = agentfs.guard.rules
     answers = []
-    for audience, purpose in audiences(agentfs):
-        considered = explain(rules, subject, audience, purpose)
-        decision = decide(rules, subject, audience, purpose)
-        answers.append(Answer(audience, _name(agentfs, audience), decision, considered))
+    for whom, purpose in [find_receiver(agentfs, audience)] if audience else audiences(agentfs):
+        considered = explain(rules, subject, whom, purpose)
+        decision = decide(rules, subject, whom, purpose)
+        text = audience_text(agentfs, whom.kind, whom.name)
+        answers.append(Answer(whom, _name(agentfs, whom), text, decision, considered))
     return Explanation(item, display_path(agentfs, item), tuple(agentfs.shares.of(item.id)), tuple(answers))
 
 
@@ -116,17 +138,31 @@ def rules_report(agentfs: AgentFS) -> Rules:
     with translated(agentfs.database.path):
         connection = agentfs.database.connection()
         paths = [row["path"] for row in connection.execute("SELECT path FROM items WHERE deleted = 0 ORDER BY path")]
-        counted = connection.execute(
-            "SELECT sensitive, count(*) AS n, sum(sealed) AS sealed FROM items WHERE deleted = 0 GROUP BY sensitive"
-        ).fetchall()
-    rules = agentfs.guard.rules
+    rules, counted = agentfs.guard.rules, item_counts(agentfs)
     return Rules(
         rules,
         report(rules, paths),
         len(paths),
-        Counter({Sensitivity(row["sensitive"]): row["n"] for row in counted}),
-        sum(row["sealed"] for row in counted),
+        counted.sensitive,
+        counted.sealed,
         tuple(agentfs.shares.all()),
+    )
+
+
+def item_counts(agentfs: AgentFS) -> ItemCounts:
+    """How many items are sensitive and sealed; reads no path."""
+    with translated(agentfs.database.path):
+        rows = (
+            agentfs.database.connection()
+            .execute(
+                "SELECT sensitive, count(*) AS n, sum(sealed) AS sealed FROM items WHERE deleted = 0 GROUP BY sensitive"
+            )
+            .fetchall()
+        )
+    return ItemCounts(
+        sum(row["n"] for row in rows),
+        Counter({Sensitivity(row["sensitive"]): row["n"] for row in rows}),
+        sum(row["sealed"] for row in rows),
     )
 
 
@@ -144,7 +180,7 @@ def preview(
         counts[decision.action] += 1
         if decision.action is not Action.REFUSE and len(first) < PATHS_SHOWN:
             first.append((item, decision))
-    return Preview(_name(agentfs, audience), counts, tuple(first))
+    return Preview(_name(agentfs, audience), audience_text(agentfs, audience.kind, audience.name), counts, tuple(first))
 
 
 def refusals(agentfs: AgentFS, limit: int = 200) -> list[Refusal]:

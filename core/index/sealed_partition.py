@@ -40,7 +40,8 @@ class SealedPartition:
         self._threads = threads
         self._memory_mb = memory_mb
         self._announce = announce
-        self._lock = threading.Lock()
+        # Asking for the key may unlock the keys, and whoever hears of that may come back here.
+        self._lock = threading.RLock()
         self._key: Subkey | None = None
         self._partition: Partition | None = None
         self.problem = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import translated
 from core.content_format import decode
@@ -43,10 +44,11 @@ def libraries(agentfs: AgentFS) -> list[Library]:
         ]
 
 
-def find_document(agentfs: AgentFS, identifier: str) -> StoredDocument:
+def find_document(agentfs: AgentFS, identifier: str, *, by: Actor | None = None) -> StoredDocument:
     """The document of ``identifier``: an item's id or path, or a hit's id (``DOCUMENT:ORDINAL``).
 
-    Raises NotFound when there is none, InvalidInput when the ordinal is no passage of it.
+    Raises NotFound when there is none, AccessDenied when ``by`` (else who acts here) may not have it, Locked when it is
+    sealed and the keys are locked, and InvalidInput when the ordinal is no passage of it.
     """
     document_id, separator, ordinal_text = identifier.rpartition(":")
     item, ordinal = None, None
@@ -56,6 +58,7 @@ def find_document(agentfs: AgentFS, identifier: str) -> StoredDocument:
         item, ordinal = agentfs.items.get(identifier) or agentfs.items.at_path(identifier), None
     if item is None or item.deleted or item.kind is not Kind.DOCUMENT:
         raise NotFound(f"There is no document {identifier}.", "Take an id from `bailiwick search`.")
+    agentfs.permissions.require(by or agentfs.acting, item)
     content = decode(agentfs.items.content(item))
     if ordinal is not None and ordinal >= len(content.passages):
         raise InvalidInput(f"Document {item.id} has {len(content.passages)} passages; there is no number {ordinal}.")

@@ -15,7 +15,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.guard import Judged
 from core.agentfs.items import ItemWrite
 from core.agentfs.queue import Task
-from core.agentfs.sources import SourceFile
+from core.agentfs.sources import SourceFile, document_path
 from core.content_format import encode
 from core.errors import BailiwickError
 from core.events import EventBus, ItemsChanged, Notice, ProblemFound, Progress, Stage
@@ -23,13 +23,12 @@ from core.library.extract import Extracted, ReadRequest
 from core.library.folder import Unreadable
 from core.library.listing import FileToRead, list_changed, list_files
 from core.library.reader_process import ReaderProcess
-from core.library.sources import READ_SOURCE
-from core.model import Kind, Problem, Sensitivity, Source, SourceKind
+from core.library.sources import LOCKED, READ_SOURCE
+from core.model import Kind, Problem, Sensitivity, Source
 
 _log = logging.getLogger(__name__)
 BATCH_DOCUMENTS = 24
 BATCH_SECONDS = 0.25
-LOCKED = "is private and waits for the keys to be unlocked"
 
 
 @dataclass(slots=True)
@@ -285,7 +284,7 @@ class Ingester:
 
     def _judged(self, source: Source, file: FileToRead, extracted: Extracted) -> Judged:
         found = Sensitivity.SECRET if extracted.holds_secret else Sensitivity.NONE
-        path = item_path(source, file, self._owner)
+        path = document_path(source, file.relative, self._owner)
         return self._agentfs.guard.judge(path, Kind.DOCUMENT, "", found=found)
 
     def _forget(self, connection: sqlite3.Connection, source: Source, path: str) -> list[str]:
@@ -299,7 +298,7 @@ class Ingester:
         content = extracted.content
         judged = self._judged(source, file, extracted)
         return ItemWrite(
-            path=item_path(source, file, self._owner),
+            path=document_path(source, file.relative, self._owner),
             kind=Kind.DOCUMENT,
             owner=self._owner,
             data=encode(content),
@@ -327,12 +326,3 @@ def _add_problem(problem: Problem, known: SourceFile | None, batch: _Batch) -> N
     if known is None or known.problem != problem.reason:
         file = FileToRead(Path(problem.path), problem.path, relative="", module="", size=-1, modified_ns=0)
         batch.failures.append((file, problem.reason))
-
-
-def item_path(source: Source, file: FileToRead, owner: str) -> str:
-    """Where a document lies in the tree of strategy.md: packages under ``libraries/``, all else under its owner."""
-    if source.kind is SourceKind.PACKAGE:
-        parts = ["libraries", source.language, source.library, f"v{source.version}"]
-    else:
-        parts = ["user-contributions", owner, source.name]
-    return "/".join(part.replace("/", "_") for part in parts) + "/" + file.relative

@@ -17,6 +17,8 @@ from core.library.packages import find_environment, find_package
 from core.model import Source, SourceKind
 
 READ_SOURCE = "read_source"
+LOCKED = "is private and waits for the keys to be unlocked"
+"""The problem of a file that would have to be sealed while that is not possible."""
 
 
 @dataclass(frozen=True, slots=True)

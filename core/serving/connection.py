@@ -95,7 +95,10 @@ class _Handler(BaseHTTPRequestHandler):
         size = int(length) if length.isascii() and length.isdigit() and len(length) < 16 else -1
         refusal = self._refusal(size)
         if refusal is not None:
-            self._refuse(*refusal)
+            status, sentence, rule = refusal
+            if rule:
+                self._door.refused(f"{self.client_address[0]}:{self.client_address[1]}", rule, sentence)
+            self._refuse(status, sentence)
             self._drain(size)
             return
         if not self._door.begin(self._this):
@@ -108,19 +111,20 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             self._door.end(self._this)
 
-    def _refusal(self, size: int) -> tuple[HTTPStatus, str] | None:
+    def _refusal(self, size: int) -> tuple[HTTPStatus, str, str] | None:
+        """The status, the sentence and the rule; a rule is named where it is the sender that is turned away."""
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 or hosts[0].strip().lower() not in self._names:
-            return HTTPStatus.FORBIDDEN, "This door answers to its own address only."
+            return HTTPStatus.FORBIDDEN, "This door answers to its own address only.", "host"
         if "Origin" in self.headers:
-            return HTTPStatus.FORBIDDEN, "This door does not answer to web pages."
+            return HTTPStatus.FORBIDDEN, "This door does not answer to web pages.", "origin"
         given = self.headers.get("Authorization", "").removeprefix("Bearer ").strip()
         if not hmac.compare_digest(given.encode("utf-8", "replace"), self._door.token.encode()):
-            return HTTPStatus.UNAUTHORIZED, "The token is missing or wrong."
+            return HTTPStatus.UNAUTHORIZED, "The token is missing or wrong.", "token"
         if size < 0 or "Transfer-Encoding" in self.headers:
-            return HTTPStatus.BAD_REQUEST, "The length of the body is not given."
+            return HTTPStatus.BAD_REQUEST, "The length of the body is not given.", ""
         if size > LARGEST_BODY:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than 1 MiB."
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than 1 MiB.", ""
         return None
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:

@@ -31,8 +31,14 @@ class Door:
     the longest makes room. All methods are safe from any thread.
     """
 
-    def __init__(self, *offers: tuple[type, object]) -> None:
-        """Open; each offer is a protocol of calls and the object whose methods answer them."""
+    def __init__(
+        self, *offers: tuple[type, object], refused: Callable[[str, str, str], None] = lambda peer, rule, reason: None
+    ) -> None:
+        """Open; each offer is a protocol of calls and the object whose methods answer them.
+
+        ``refused`` hears of who was turned away at the door itself: its address, the rule, and the reason.
+        """
+        self.refused = refused
         self.token = secrets.token_urlsafe(32)
         self._calls: dict[str, tuple[CallShape, Callable[..., Any]]] = {
             name: (shape, getattr(target, name))
@@ -133,6 +139,9 @@ _VERSIONS = "It may be another version of Bailiwick: end it and start it again."
 
 
 def _refusal(status: HTTPStatus, error: BailiwickError) -> tuple[int, object]:
+    from core.privacy import scrub
+
+    error.message, error.hint = scrub(error.message), scrub(error.hint)
     return status, encode_error(error)
 
 

@@ -48,7 +48,7 @@ def test_what_another_process_does_is_heard(tmp_path: Path) -> None:
 def test_an_engine_ends_what_has_run_out_and_signs_the_head(tmp_path: Path) -> None:
     with opened(tmp_path / "w") as workspace:
         agentfs = workspace.agentfs
-        agentfs.agents.register("scout", "research", owner="ada", by=workspace.person)
+        agentfs.agents.register("scout", "research", owner=workspace.person.id, by=workspace.person)
         agentfs.states.put("scout", "hint", 1, by=workspace.person, expires_in=0.01)
         agentfs.leases.take("scout", "src/**", by=workspace.person, seconds=1)
         until(lambda: "state.expire" in actions(workspace), "the expiry")
