@@ -79,7 +79,7 @@ class AgentFS:
         self.states = StateStore(self.database, self.items, self.agents, self.guard, self.permissions, self.acting)
         self.messages = MessageStore(self.database, self.items, self.agents, self.guard, self.permissions, self.acting)
         self.leases = LeaseStore(self.database, self.audit, self.agents, self.messages)
-        self.sessions = SessionStore(self.database, self.items, self.agents, self.guard)
+        self.sessions = SessionStore(self.database, self.items, self.agents)
         self.snapshots = SnapshotStore(
             self.database, self.audit, self.agents, self.states, self.items, root / "snapshots", self.acting
         )

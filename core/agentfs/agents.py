@@ -28,6 +28,7 @@ from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.agentfs.json_text import checked_json
 from core.agentfs.policy import AgentPolicy
+from core.agentfs.readable import check_readable, without_secrets
 from core.errors import InvalidInput, NotAdmitted, NotFound
 from core.ids import new_id, sha256_hex, stable_id
 from core.model import JSONObject
@@ -82,6 +83,7 @@ class AgentRegistry:
         Raises InvalidInput for an unusable name, type or capabilities.
         """
         _check(name, type, capabilities)
+        check_readable(f"{name} {to_json(dict(capabilities or {}))}", "What is declared of the agent")
         if name.casefold() == owner.casefold():
             raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
         with self._database.transaction() as connection:
@@ -226,7 +228,7 @@ class AgentRegistry:
             told = status or (AgentStatus.BUSY if tool else AgentStatus.ACTIVE)
             connection.execute(
                 "UPDATE agents SET last_activity = ?, status = ?, current_tool = ?, note = ?, door = ? WHERE id = ?",
-                (to_text(moment), told, tool, note, by.door or row["door"], agent_id),
+                (to_text(moment), told, without_secrets(tool), without_secrets(note), by.door or row["door"], agent_id),
             )
             for lease in connection.execute(
                 "SELECT id, seconds FROM leases WHERE agent_id = ? AND ended_at IS NULL AND expires_at > ?",
@@ -303,7 +305,7 @@ class AgentRegistry:
             connection.execute(
                 "UPDATE agents SET admission = 'retired', status = 'inactive', current_tool = '', retired_at = ?,"
                 " note = ? WHERE id = ?",
-                (moment, reason, agent_id),
+                (moment, without_secrets(reason), agent_id),
             )
             connection.execute(
                 "UPDATE leases SET ended_at = ?, ended_because = 'its agent was retired'"

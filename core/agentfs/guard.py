@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config import defaults_folder, user_config_folder
-from core.errors import InvalidInput, SealBroken
+from core.errors import SealBroken
 from core.model import Kind, Level, Sensitivity
 
 if TYPE_CHECKING:
@@ -181,15 +181,6 @@ class Guard:
                 "Restore it from a backup.",
             )
         return data
-
-    def check_name(self, text: str, what: str) -> None:
-        """Raise InvalidInput when ``text``, which stays readable, holds a secret; ``what`` begins the sentence."""
-        from core.privacy.classification import secrets
-
-        if next(secrets(text), None) is not None:
-            raise InvalidInput(
-                f"{what} holds a secret, and names are never sealed; nothing was written.", "Put it into the content."
-            )
 
 
 def _split(head: bytes) -> tuple[bytes, bytes]:

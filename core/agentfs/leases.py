@@ -11,6 +11,7 @@ from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_text, translated
 from core.agentfs.globs import normalised, overlap
 from core.agentfs.messages import MessageStore
+from core.agentfs.readable import check_readable, without_secrets
 from core.errors import InvalidInput, LeaseHeld, NotFound
 from core.ids import new_id, sha256_hex
 from core.model import JSONObject
@@ -48,7 +49,8 @@ class LeaseStore:
         An agent that holds the same thing already renews it, with the new mode. Raises LeaseHeld naming the holder,
         the time left and what to do; InvalidInput, NotFound, NotAdmitted.
         """
-        wanted = _checked(resource, seconds)
+        wanted, reason = _checked(resource, seconds), without_secrets(reason)
+        check_readable(wanted, "The resource")
         with self._database.transaction() as connection:
             agent_id = self._agents.acting(connection, agent, by)
             self._end_expired(connection)

@@ -25,6 +25,7 @@ from core.agentfs.guard import Guard
 from core.agentfs.items import ItemStore, ItemWrite
 from core.agentfs.json_text import checked_json
 from core.agentfs.permissions import Permissions
+from core.agentfs.readable import check_readable
 from core.errors import BailiwickError, InvalidInput, Locked, NotFound, QuotaExceeded
 from core.ids import new_id
 from core.model import JSONValue, Kind, Level, Sensitivity
@@ -100,7 +101,7 @@ class MessageStore:
         is not here, InvalidInput for a retired one, with the reason.
         """
         text = _checked_content(content, type)
-        self._guard.check_name(type, "The type")
+        check_readable(type, "The type")
         found = self._guard.scan(text)
         with self._database.transaction() as connection:
             sender_id = self._party(connection, sender, by, changes=True)

@@ -7,8 +7,8 @@ import sqlite3
 from core.agent_model import Actor, AgentStatus, Session, ToolCall
 from core.agentfs.agents import AgentRegistry
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
-from core.agentfs.guard import Guard
 from core.agentfs.items import ItemStore, ItemWrite
+from core.agentfs.readable import check_readable, without_secrets
 from core.errors import InvalidInput, NotFound
 from core.ids import new_id
 from core.model import Kind, Sensitivity
@@ -25,15 +25,14 @@ FROM sessions s JOIN agents a ON a.id = s.agent_id
 class SessionStore:
     """Safe from any thread and process."""
 
-    def __init__(self, database: Database, items: ItemStore, agents: AgentRegistry, guard: Guard) -> None:
+    def __init__(self, database: Database, items: ItemStore, agents: AgentRegistry) -> None:
         self._database = database
         self._items = items
         self._agents = agents
-        self._guard = guard
 
     def start(self, agent: str, *, by: Actor, title: str = "", client: str = "", external_id: str = "") -> Session:
         """Begin a session, or find again the one that a client calls ``external_id``, open once more."""
-        self._guard.check_name(title, "The title")
+        check_readable(title, "The title")
         with self._database.transaction() as connection:
             agent_id = self._agents.acting(connection, agent, by)
             moment = to_text(now())
@@ -103,6 +102,7 @@ class SessionStore:
 
     def finish_call(self, call_id: str, *, by: Actor, result_sha256: str | None = None, error: str = "") -> ToolCall:
         """Note how a call ended; the agent is active again, or in error with the sentence ``error``."""
+        error = without_secrets(error)
         with self._database.transaction() as connection:
             row = connection.execute("SELECT * FROM tool_calls WHERE id = ?", (call_id,)).fetchone()
             if row is None:

@@ -18,6 +18,7 @@ from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_text, translated
 from core.agentfs.items import ItemStore
 from core.agentfs.migration import backup
+from core.agentfs.readable import check_readable
 from core.agentfs.states import StateStore
 from core.crypto.secret import HOW_TO_UNLOCK
 from core.errors import InvalidInput, Locked, NotFound, WorkspaceUnusable
@@ -81,6 +82,7 @@ class SnapshotStore:
         """Copy the database while others go on using it; the copy is complete when this returns."""
         if len(name) > 200 or not (name.isprintable() or not name):
             raise InvalidInput("A snapshot's name has at most 200 printable characters.")
+        check_readable(name, "The name")
         snapshot_id = new_id()
         target = self._folder / f"{snapshot_id}.db"
         temporary = target.with_suffix(".part")

@@ -15,6 +15,7 @@ from core.agentfs.items import ItemStore, ItemWrite, Written
 from core.agentfs.json_text import checked_json
 from core.agentfs.kinds import is_critical, kind_of
 from core.agentfs.permissions import Permissions
+from core.agentfs.readable import check_readable
 from core.agentfs.state_reading import StateReading
 from core.errors import InvalidInput, NotFound, QuotaExceeded, StateConflict
 from core.ids import sha256_hex
@@ -24,6 +25,7 @@ from core.model import JSONValue, Kind, Level, Operation, Sensitivity
 LONGEST_KEY = 512
 _ALIVE = "state_value IS NOT NULL AND (expires_at IS NULL OR expires_at > :now)"
 _GET = f"SELECT * FROM agent_states WHERE state_key = :key AND agent_id = {NAMED_AGENT}"  # noqa: S608 - our own constant
+_WHOSE = f"SELECT id, owner, type FROM agents WHERE id = {NAMED_AGENT}"  # noqa: S608 - our own constant
 _UPSERT = """
 INSERT INTO agent_states (id, agent_id, state_key, state_value, updated_at, version, kind, critical, size, expires_at,
     level, sensitive, sealed_sha256)
@@ -114,7 +116,7 @@ class StateStore:
             raise InvalidInput("An expiry must be more than 0 seconds and at most ten years away.")
         text = checked_json(value, "The value")
         expires_at = now() + timedelta(seconds=expires_in) if expires_in is not None else None
-        self._guard.check_name(key, "The key")
+        check_readable(key, "The key")
         found = self._guard.scan(text)
         self._require_write(agent, key, by, kind)
         with self._database.transaction() as connection:
@@ -404,12 +406,14 @@ class StateStore:
 
     def _require_write(self, agent: str, key: str, by: Actor, kind: Kind | None = None) -> None:
         """Raise AccessDenied when ``by`` may not write this state of another agent's."""
-        found = self._agents.get(agent)
-        if self._permissions.is_own(by, found.owner, found.id):
+        with translated(self._database.path):
+            whose = self._database.connection().execute(_WHOSE, {"agent": agent}).fetchone()
+        # That there is no such agent, or none any more, is told within the transaction.
+        if whose is None or self._permissions.is_own(by, whose["owner"], whose["id"]):
             return
-        path = state_path(found.id, key)
+        path = state_path(whose["id"], key)
         item = self._items.at_path(path) or self._permissions.not_yet(
-            path, kind or kind_of(key, found.type), found.owner, found.id
+            path, kind or kind_of(key, whose["type"]), whose["owner"], whose["id"]
         )
         self._permissions.require(by, item, Operation.WRITE)
 

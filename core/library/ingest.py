@@ -252,7 +252,9 @@ class Ingester:
             for file, extracted in batch.reads:
                 written = self._agentfs.items.put(connection, self._write_of(source, file, extracted))
                 freed.extend([written.freed] if written.freed else [])
-                remembered = SourceFile(file.path, written.item_id, file.size, file.modified_ns, extracted.checksum)
+                # The hash of a small file tells its content to who guesses it.
+                checksum = "" if written.sealed else extracted.checksum
+                remembered = SourceFile(file.path, written.item_id, file.size, file.modified_ns, checksum)
                 self._agentfs.sources.put_file(connection, source.id, remembered)
             for file, reason in batch.failures:
                 freed.extend(self._forget(connection, source, file.path))
