@@ -82,6 +82,7 @@ class SessionStore:
     def begin_call(self, agent: str, tool: str, *, by: Actor, parameters_sha256: str | None = None) -> str:
         """Note that a tool runs now: the agent is busy with it; returns the call's id."""
         _check_tool(tool)
+        tool = without_secrets(tool)
         with self._database.transaction() as connection:
             agent_id = self._agents.acting(connection, agent, by)
             self._agents.working(connection, agent_id, tool, by)
