@@ -44,6 +44,9 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
     yield _engine(workspace)
     yield _database(workspace)
     yield _contents(workspace)
+    yield _boundaries(workspace)
+    yield from _keys(workspace)
+    yield from _sealed_contents(workspace)
     yield from _index(workspace)
     yield from _sealed_index(workspace)
     yield _model(workspace)
@@ -98,6 +101,53 @@ def _contents(workspace: Workspace) -> Finding:
             "Remove and add their sources again: `bailiwick libraries` lists them.",
         )
     return Finding("contents", Verdict.GOOD, "Every document has its bytes.")
+
+
+def _boundaries(workspace: Workspace) -> Finding:
+    try:
+        rules = workspace.agentfs.guard.rules
+    except BailiwickError as error:
+        return Finding("boundaries", Verdict.DAMAGED, error.message, error.hint or "Mend that line.")
+    count = len(rules.patterns)
+    return Finding("boundaries", Verdict.GOOD, f"{count} private patterns; `bailiwick privacy rules` shows them.")
+
+
+def _keys(workspace: Workspace) -> Iterator[Finding]:
+    """Nothing while there are no keys, which come when something is first sealed."""
+    keys = workspace.agentfs.keys
+    if not keys.keys.exist:
+        return
+    keys.ready()
+    status = keys.status()
+    damaged = next((slot.problem for slot in status.slots if slot.problem), "")
+    if damaged:
+        yield Finding("keys", Verdict.DAMAGED, damaged, "`bailiwick keys list` shows it; remove it and add another.")
+    if status.locked:
+        cure = status.hint or "bailiwick keys unlock"
+        yield Finding("keys", Verdict.ADVICE, status.problem or "The keys are locked here.", cure)
+    elif not status.recoverable:
+        sentence = "Only this machine's key file or keychain opens what is sealed."
+        yield Finding("keys", Verdict.ADVICE, sentence, "bailiwick keys add --recovery-code")
+    elif not damaged:
+        yield Finding("keys", Verdict.GOOD, f"{len(status.slots)} key slots, generation {status.generation}.")
+
+
+def _sealed_contents(workspace: Workspace) -> Iterator[Finding]:
+    """Nothing while nothing is sealed or it cannot be opened here."""
+    agentfs = workspace.agentfs
+    sealed = agentfs.items.sealed()
+    if not sealed or not agentfs.keys.ready():
+        return
+    broken = []
+    for item in sealed:
+        try:
+            agentfs.items.content(item)
+        except BailiwickError as error:
+            broken.append(error.message)
+    if broken:
+        yield Finding("sealed contents", Verdict.DAMAGED, broken[0], "Restore it from a backup.")
+    else:
+        yield Finding("sealed contents", Verdict.GOOD, f"All {len(sealed):,} sealed items open.")
 
 
 def _index(workspace: Workspace) -> Iterator[Finding]:

@@ -7,22 +7,26 @@ workspace's keys put it there: a sealed file that was exchanged with another, or
 from __future__ import annotations
 
 import hmac
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.config import defaults_folder, user_config_folder
-from core.errors import SealBroken
+from core.errors import ConfigurationError, SealBroken
 from core.model import Kind, Level, Sensitivity
 
 if TYPE_CHECKING:
     from core.crypto.workspace_keys import WorkspaceKeys
     from core.privacy import Classifier, PrivacyRules
 
+_log = logging.getLogger(__name__)
 _MARK = b"bailiwick-sealed/1 "
 _PROOF_LENGTH = 64
+RULES_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class PrivacySettings:
     user: str = ""
     teams: frozenset[str] = frozenset()
     phone_region: str = ""
+    rule_files: tuple[Path, ...] = ()
 
 
 def privacy_settings(
@@ -48,11 +53,14 @@ def privacy_settings(
     """The settings of the workspace at ``root``: boundaries from the defaults, the user's file and the workspace's."""
 
     def load() -> PrivacyRules:
-        from core.privacy import PRIVACY_FILE, load_rules
+        from core.privacy import load_rules
 
-        return load_rules(folder / PRIVACY_FILE for folder in (defaults_folder(), user_config_folder(), root))
+        return load_rules(files)
 
-    return PrivacySettings(load, user_config_folder() / "keys", seal_all, user, frozenset(teams), phone_region)
+    files = tuple(folder / "privacy_config.yml" for folder in (defaults_folder(), user_config_folder(), root))
+    return PrivacySettings(
+        load, user_config_folder() / "keys", seal_all, user, frozenset(teams), phone_region, rule_files=files
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +80,40 @@ class Guard:
         self.settings = settings
         self.on_keys_changed: Callable[[bool], None] = lambda locked: None
         self._folder = folder
+        self.rules_problem = ""
+        """Why the boundaries could not be read when that was last tried; empty where they could."""
         self._rules: PrivacyRules | None = None
+        self._files: tuple[tuple[int, int] | None, ...] = ()
+        self._looked_at = 0.0
         self._keys: WorkspaceKeys | None = None
         self._founded = ""
         self._lock = threading.Lock()
 
     @property
     def rules(self) -> PrivacyRules:
-        """The boundaries; raises ConfigurationError when a file of theirs cannot be used."""
-        if self._rules is None:
-            self._rules = self.settings.load_rules()
+        """The boundaries, read again within a second of a change of their files.
+
+        Raises ConfigurationError when a file of theirs cannot be used; while it worked before, what it said holds on.
+        """
+        moment = time.monotonic()
+        if self._rules is None or moment - self._looked_at >= RULES_SECONDS:
+            self._looked_at = moment
+            present = tuple(_facts(path) for path in self.settings.rule_files)
+            if self._rules is None or present != self._files:
+                self._files = present
+                self._read_rules()
+        assert self._rules is not None
         return self._rules
+
+    def _read_rules(self) -> None:
+        try:
+            self._rules = self.settings.load_rules()
+            self.rules_problem = ""
+        except ConfigurationError as error:
+            self.rules_problem = str(error)
+            if self._rules is None:
+                raise
+            _log.warning("the boundaries are not read anew: %s", error)
 
     @property
     def keys(self) -> WorkspaceKeys:
@@ -181,6 +212,14 @@ class Guard:
                 "Restore it from a backup.",
             )
         return data
+
+
+def _facts(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _split(head: bytes) -> tuple[bytes, bytes]:

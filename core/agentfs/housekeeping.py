@@ -7,11 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
-from core.errors import BailiwickError
+from core.errors import BailiwickError, ConfigurationError
 from core.events import EventBus, Notice
+
+if TYPE_CHECKING:
+    from core.privacy import PrivacyRules
 
 _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 1.0
@@ -35,7 +39,8 @@ class Housekeeper:
         self._next_sign = 0.0
         self._next_archive = 0.0
         self._complaint = ""
-        self._rules_noted = False
+        self._rules: PrivacyRules | None = None
+        self._rules_complaint = ""
         self._sealed = 0
         self._judging_done = False
 
@@ -80,9 +85,15 @@ class Housekeeper:
         self._judging_done = False
 
     def _reclassify(self) -> None:
-        if not self._rules_noted:
+        try:
+            rules = self._agentfs.guard.rules
+        except ConfigurationError as error:
+            self._complain_of_rules(str(error))
+            return
+        self._complain_of_rules(self._agentfs.guard.rules_problem)
+        if rules is not self._rules:
             self._agentfs.reclassifier.note_rules()
-            self._rules_noted = True
+            self._rules, self._judging_done = rules, False
         if self._judging_done:
             return
         step = self._agentfs.reclassifier.step(JUDGING_SECONDS, self._stop.is_set)
@@ -92,6 +103,11 @@ class Housekeeper:
             if self._sealed:
                 self._bus.publish(Notice(f"Sealed {self._sealed:,} items that were written before."))
                 self._sealed = 0
+
+    def _complain_of_rules(self, problem: str) -> None:
+        if problem and problem != self._rules_complaint:
+            self._bus.publish(Notice(problem, "error"))
+        self._rules_complaint = problem
 
     def _sign(self) -> None:
         complaint = self._agentfs.audit_check.sign_head()

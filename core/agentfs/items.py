@@ -208,6 +208,12 @@ class ItemStore:
             "SELECT * FROM items WHERE kind = 'document' AND position > ? ORDER BY position LIMIT ?", (position, limit)
         )
 
+    def sealed(self) -> list[Item]:
+        """Every living item whose content is sealed."""
+        with translated(self._database.path):
+            rows = self._database.connection().execute("SELECT * FROM items WHERE sealed = 1 AND deleted = 0")
+            return [_item(row) for row in rows]
+
     def position(self) -> int:
         """The journal position of the newest change; 0 in an empty workspace."""
         return self._number("SELECT max(position) FROM items")

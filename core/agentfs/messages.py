@@ -6,6 +6,7 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from core.agent_model import (
@@ -274,8 +275,14 @@ class MessageStore:
         clause = "WHERE m.sequence IN (SELECT value FROM json_each(?)) ORDER BY m.sequence"
         return self._visible(clause, (json.dumps(list(sequences)),), by)
 
-    def matching(self, filters: MessageFilters) -> array[int]:
-        """The sequence numbers of all messages that match, ascending; reads the whole log where ``text`` is given."""
+    def matching(self, filters: MessageFilters, *, by: Actor | None = None) -> array[int]:
+        """The sequence numbers of all messages that match, ascending; reads the whole log where ``text`` is given.
+
+        An agent searches in what it sent and got.
+        """
+        by = by or self._acting
+        if by.kind is ActorKind.AGENT:
+            filters = replace(filters, agent_id=by.id)
         parameters = {
             "agent": filters.agent_id,
             "type": filters.type,

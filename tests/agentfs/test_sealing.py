@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,7 @@ class World:
 
 def ada_settings(root: Path, *, seal_all: bool = False) -> PrivacySettings:
     settings = privacy_settings(root, seal_all=seal_all, user="ada")
-    return PrivacySettings(settings.load_rules, root.parent / "key-files", seal_all, "ada")
+    return replace(settings, key_files=root.parent / "key-files")
 
 
 @pytest.fixture
