@@ -1,23 +1,19 @@
-"""Opens a workspace's truth and its keys alone, without index, model or watcher: for doors that must answer at once."""
+"""Opens a workspace's truth alone, without index, model or watcher: for doors that must answer at once."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import to_json
 from core.agentfs.guard import PrivacySettings, privacy_settings
 from core.agentfs.policy import AgentPolicy
-from core.config import Settings, user_config_folder
+from core.config import Settings
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.profile import detect_hardware_capabilities
 from core.ids import sha256_hex
 from core.model import JSONValue, ResourceLimits
-
-if TYPE_CHECKING:
-    from core.crypto.workspace_keys import WorkspaceKeys
 
 CONFIGURATION = "configuration.seen"
 
@@ -26,14 +22,6 @@ def open_agentfs(root: Path, settings: Settings, acting: Actor | None = None) ->
     """The AgentFS at ``root``, made if need be, under the policy every other door has; raises WorkspaceUnusable."""
     policy = agent_policy(settings, calculate_optimal_limits(detect_hardware_capabilities()))
     return AgentFS(root, policy, acting, privacy_of(root, settings))
-
-
-def open_keys(root: Path) -> WorkspaceKeys:
-    """The keys of the workspace at ``root``, whose key files lie in the user's config folder; reads nothing yet."""
-    # Imported here: the dashboard's first content does without.
-    from core.crypto.workspace_keys import WorkspaceKeys
-
-    return WorkspaceKeys(root / "keys", user_config_folder() / "keys")
 
 
 def note_configuration(agentfs: AgentFS, settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from core.agentfs.agentfs import AgentFS
 from core.errors import InvalidInput, NotFound
@@ -37,8 +37,10 @@ def find_item(agentfs: AgentFS, target: str) -> Item:
 
 
 def _read_from(agentfs: AgentFS, target: str) -> Item | None:
-    path = str(Path(target).expanduser().resolve()) if target and "\0" not in target else ""
-    for source in agentfs.sources.all() if path else ():
+    if not target or "\0" in target:
+        return None
+    path = os.path.realpath(os.path.expanduser(target))
+    for source in agentfs.sources.all():
         known = agentfs.sources.file(source.id, path)
         item = agentfs.items.get(known.item_id) if known is not None and known.item_id else None
         if item is not None and not item.deleted:

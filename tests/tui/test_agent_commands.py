@@ -42,13 +42,23 @@ def shell(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    "arguments", [["state", "get", "scout", "x"], ["agents", "list"], ["messages", "list"], ["audit", "verify"]]
+    "arguments",
+    [
+        ["state", "get", "scout", "x"],
+        ["state", "put", "scout", "y", '{"harmless": ["words", 12]}'],
+        ["agents", "list"],
+        ["messages", "list"],
+        ["audit", "verify"],
+        ["keys", "list"],
+    ],
 )
 def test_nothing_heavy_is_imported(shell: Shell, arguments: list[str]) -> None:
     shell.told("state", "put", "scout", "x", "1")
     program = (
         "import sys; from tui.commands.run import run; run(sys.argv[1:]);"
-        "print(sorted(set(sys.modules) & {'textual', 'rich', 'duckdb', 'boto3', 'numpy', 'pyarrow', 'psutil'}))"
+        "heavy = {'textual', 'rich', 'duckdb', 'boto3', 'numpy', 'pyarrow', 'psutil'};"
+        "heavy |= {'detect_secrets', 'phonenumbers', 'pyrage', 'cryptography', 'keyring'};"
+        "print(sorted(set(sys.modules) & heavy))"
     )
     result = subprocess.run(
         [sys.executable, "-c", program, *arguments, "--workspace", str(shell.root)],
@@ -244,7 +254,8 @@ def test_the_agent_itself_acts_verified_by_its_key_file(shell: Shell, monkeypatc
     assert (
         "speaks only for itself" in shell.refused("messages", "send", "--from", "scout", "--to", "critic", "x")["error"]
     )
-    shell.told("messages", "inbox", "person")
+    assert "not an agent's" in shell.refused("messages", "inbox", "person")["error"]
+    shell.told("messages", "inbox", "person", "--as", "person")
     shell.told("state", "put", "scout", "x", "5", "--as", "person")
     assert last_actor(shell) == ("person", "ada", True, None)
 

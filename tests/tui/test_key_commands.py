@@ -16,9 +16,10 @@ import keyring
 import pytest
 from commanding import Shell, shell_on
 
+from core.config import user_config_folder
 from core.crypto.openers import add_passphrase
 from core.crypto.secret import Secret
-from core.opening import open_keys
+from core.crypto.workspace_keys import WorkspaceKeys
 
 PASSPHRASE = "correct horse battery"
 CHEAP = 2
@@ -40,6 +41,11 @@ def shell(home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeyp
     return made
 
 
+def keys_of(root: Path) -> WorkspaceKeys:
+    """The keys of the workspace, as another process has them."""
+    return WorkspaceKeys(root / "keys", user_config_folder() / "keys")
+
+
 def secret_file(path: Path, text: str) -> Path:
     """A new file that only its owner can read."""
     path.touch(0o600)
@@ -49,7 +55,7 @@ def secret_file(path: Path, text: str) -> Path:
 
 def with_cheap_passphrase(shell: Shell) -> str:
     """Give the workspace a passphrase slot that costs nothing to open; its id."""
-    keys = open_keys(shell.root)
+    keys = keys_of(shell.root)
     keys.found()
     keys.keys.slots._work_factor = CHEAP
     return add_passphrase(keys.keys.slots, keys.keys.identity, Secret(PASSPHRASE)).id
@@ -112,7 +118,7 @@ def test_a_recovery_code_is_shown_once_and_opens_after_the_key_file_is_lost(
     lines = shell.told("keys", "add", "--recovery-code", "--label", "in the safe")
     (code,) = (found[0] for line in lines if (found := re.search(r"\b(?:[0-9A-Z]{4}-){6}[0-9A-Z]{4}\b", line)))
     assert any("shown once and kept nowhere" in line for line in lines)
-    sealed = open_keys(shell.root).seal(b"a private note")
+    sealed = keys_of(shell.root).seal(b"a private note")
     listed = shell.json("keys", "list")
     machine, added = listed["keys"]
     assert (machine["kind"], added["kind"], added["label"]) == ("key_file", "recovery_code", "in the safe")
@@ -134,7 +140,7 @@ def test_a_recovery_code_is_shown_once_and_opens_after_the_key_file_is_lost(
     assert shell.json("keys", "list")["locked"]
     answer = shell.json("keys", "unlock", "--recovery-code-file", str(file), "--remember", "--label", "laptop")
     assert (answer["opened_by"], answer["remembered"]["label"]) == (added["id"], "laptop")
-    assert open_keys(shell.root).open(sealed) == b"a private note"
+    assert keys_of(shell.root).open(sealed) == b"a private note"
     assert shell.json("keys", "unlock", "--remember")["remembered"] is None
     secret_file(file, code[:-1] + ("0" if code[-1] != "0" else "1"))
     assert "typing error" in shell.refused("keys", "unlock", "--recovery-code-file", str(file))["error"]
@@ -210,6 +216,7 @@ def test_a_keychain_opens(shell: Shell, home: Path, monkeypatch: pytest.MonkeyPa
         "opened_by": added["id"],
         "by_itself": True,
         "remembered": None,
+        "engine": None,
     }
     shell.json("keys", "add", "--recovery-code")
     shell.told("keys", "remove", added["id"], "--yes")
@@ -247,7 +254,7 @@ def test_removing_says_what_it_does_not_do_and_the_last_way_in_stays(
 
 
 def test_a_rotation_killed_at_either_side_of_its_one_file_is_repeated(shell: Shell) -> None:
-    keys = open_keys(shell.root)
+    keys = keys_of(shell.root)
     sealed = [keys.seal(b"1")]
     program = (
         "import os, signal, sys\n"
@@ -265,10 +272,10 @@ def test_a_rotation_killed_at_either_side_of_its_one_file_is_repeated(shell: She
         assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
         assert shell.json("keys", "list")["generation"] == before
         assert shell.json("keys", "rotate")["generation"] == after
-        sealed.append(open_keys(shell.root).seal(str(len(sealed) + 1).encode()))
+        sealed.append(keys_of(shell.root).seal(str(len(sealed) + 1).encode()))
     lines = shell.told("keys", "rotate")
     assert "is not sealed again" in lines[1]
-    assert [open_keys(shell.root).open(each) for each in sealed] == [b"1", b"2", b"3"]
+    assert [keys_of(shell.root).open(each) for each in sealed] == [b"1", b"2", b"3"]
     assert [(action, details) for action, _, details in actions(shell)] == [
         ("keys.rotate", {"generation": number}) for number in (2, 4, 5)
     ]

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from core.crypto.identity import Identity
 from core.crypto.openers import add_key_file, add_keychain, add_passphrase, add_recovery_code
-from core.crypto.passphrases import check_strength, normalised, read_passphrase_file
+from core.crypto.passphrases import check_strength, given_passphrase, normalised, read_passphrase_file
 from core.crypto.secret import Secret
 from core.crypto.slot_header import SlotKind
 from core.crypto.slots import KeySlots, Slot, checked_label
+from core.crypto.unlocking import Way
 from core.crypto.workspace_keys import MACHINE_LABEL, KeyStatus, WorkspaceKeys
-from core.errors import InvalidInput
-from core.opening import open_keys
+from core.errors import EngineGone, InvalidInput
 from tui.commands.nouns import Opened, answer, noun, opened_agentfs, table
 from tui.commands.options import Invocation, common_options, pass_invocation
-from tui.commands.unlocking import Unlocking, terminal, unlocking_options
+from tui.commands.unlocking import Unlocking, require_keys, terminal, unlocking_options
 from tui.moments import clock
 from tui.printable import printable
+
+if TYPE_CHECKING:
+    from core.workspace import Workspace
 
 _NAMES = {
     SlotKind.PASSPHRASE: "passphrase",
@@ -45,8 +51,8 @@ def keys() -> None:
 @pass_invocation
 def list_keys(invocation: Invocation) -> None:
     """List the key slots, and say whether and how they unlock here."""
-    with opened_agentfs(invocation):
-        held = open_keys(invocation.workspace_folder())
+    with opened_agentfs(invocation) as opened:
+        held = opened.agentfs.keys
         held.ready()
         status = held.status()
         here = {slot.id for slot in status.slots if held.key_file(slot.id).exists()}
@@ -105,7 +111,7 @@ def add(
     checked_label(label)
     new = _New(_new_passphrase(new_passphrase_file) if by_passphrase else None, new_key_file, by_keychain, label)
     with opened_agentfs(invocation, make=True) as opened:
-        held = open_keys(invocation.workspace_folder())
+        held = opened.agentfs.keys
         _founded(opened, held)
         Unlocking().unlock(held)
         slot, code = new.add(held.keys.slots, held.keys.identity)
@@ -127,7 +133,7 @@ def add(
 def remove(invocation: Invocation, slot: str, yes: bool, unlocking: Unlocking) -> None:
     """Remove the key slot SLOT, its id or the beginning of it."""
     with opened_agentfs(invocation) as opened:
-        held = open_keys(invocation.workspace_folder())
+        held = opened.agentfs.keys
         found = held.keys.slots.find(slot)
         if not (yes or sys.stdin.isatty()):
             raise InvalidInput("Without a terminal nobody can be asked.", "Say --yes.")
@@ -152,7 +158,7 @@ def remove(invocation: Invocation, slot: str, yes: bool, unlocking: Unlocking) -
 def rotate(invocation: Invocation, unlocking: Unlocking) -> None:
     """Make new keys for what is sealed from now on; interrupted, it can be run again."""
     with opened_agentfs(invocation) as opened:
-        held = open_keys(invocation.workspace_folder())
+        held = opened.agentfs.keys
         unlocking.unlock(held)
         newest = held.keys.rotate().newest
         opened.agentfs.audit.record(opened.person, "keys.rotate", newest.id, {"generation": newest.number})
@@ -170,18 +176,19 @@ def rotate(invocation: Invocation, unlocking: Unlocking) -> None:
 @common_options
 @pass_invocation
 def unlock(invocation: Invocation, remember: bool, label: str, unlocking: Unlocking) -> None:
-    """Check that the workspace unlocks here: by itself, by a file, or by what you type."""
+    """Unlock the running engine, and check that the workspace unlocks here: by itself, by a file, by what you type."""
     checked_label(label)
-    with opened_agentfs(invocation) as opened:
-        held = open_keys(invocation.workspace_folder())
+    with _workspace(invocation) as workspace:
+        held = workspace.agentfs.keys
         by_itself = held.ready()
-        unlocking.unlock(held)
+        way, given = _for_every_process(*unlocking.choose(held), held.status())
+        engine = _engine_that(workspace, lambda: workspace.unlock_keys(way, given))
         status = held.status()
         remembered = None
         if remember and held.machine_slot() is None:
             remembered = held.remember(label or MACHINE_LABEL)
-            _record(opened, "add", remembered)
-    lines = [f"Unlocked by {_opener(status)}."]
+            _record(Opened(workspace.agentfs, workspace.config), "add", remembered)
+    lines = [f"Unlocked by {_opener(status)}; {f'so is {engine}' if engine else 'no engine runs now'}."]
     if remembered is not None:
         lines.append(f"It unlocks by itself on this machine from now on, by key slot {remembered.id}.")
     elif by_itself:
@@ -195,9 +202,50 @@ def unlock(invocation: Invocation, remember: bool, label: str, unlocking: Unlock
             "opened_by": status.opened_by,
             "by_itself": by_itself or remembered is not None,
             "remembered": _document(remembered) if remembered is not None else None,
+            "engine": engine or None,
         },
         lines,
     )
+
+
+@keys.command()
+@common_options
+@pass_invocation
+def lock(invocation: Invocation) -> None:
+    """Have the running engine forget the keys, until somebody unlocks them."""
+    with _workspace(invocation) as workspace:
+        held = workspace.agentfs.keys
+        require_keys(held)
+        opener = _opener(held.status()) if held.ready() else ""
+        engine = _engine_that(workspace, workspace.lock_keys)
+    lines = [f"Locked: {engine}. `bailiwick keys unlock` unlocks it." if engine else "No engine runs now."]
+    if opener:
+        lines.append(f"Commands unlock by themselves here, each time anew: by {opener}.")
+    answer(invocation, {"engine": engine or None, "by_itself": bool(opener)}, lines)
+
+
+def _workspace(invocation: Invocation) -> AbstractContextManager[Workspace]:
+    # Imported here: what needs no engine does without the way to it.
+    from tui.commands.opening import opened
+
+    return opened(invocation, "bailiwick keys", must_exist=True)
+
+
+def _engine_that(workspace: Workspace, act: Callable[[], None]) -> str:
+    """Have the keys of this process and the engine locked or unlocked; the engine's name, empty where none runs."""
+    holder = workspace.engine_holder()
+    with suppress(EngineGone):
+        act()
+        return holder.name if holder is not None else ""
+    return ""
+
+
+def _for_every_process(way: Way, given: Secret, status: KeyStatus) -> tuple[Way, Secret]:
+    """The same for the engine, whose environment may name no passphrase file."""
+    slot = next((slot for slot in status.slots if slot.id == status.opened_by), None)
+    if way is Way.UNASKED and slot is not None and slot.kind is SlotKind.PASSPHRASE:
+        return Way.PASSPHRASE, given_passphrase(None, "")
+    return way, given
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ from collections.abc import Callable
 
 import click
 
-from core.agent_model import Actor, Importance, Message, MessageFilters, MessageStatus, Receipt
-from core.agentfs.messages import PERSON
+from core.agent_model import Actor, ActorKind, Importance, Message, MessageFilters, MessageStatus, Receipt
+from core.agentfs.messages import PERSON, MessageStore
 from core.errors import InvalidInput
 from core.model import JSONValue
 from tui.commands.acting import Acting, acting_options
 from tui.commands.given import json_of, text_of
 from tui.commands.nouns import Opened, answer, count_option, noun, opened_agentfs, plain
 from tui.commands.options import Invocation, common_options, pass_invocation
+from tui.levels import level_words
 from tui.moments import clock
 
 _ONE_LINE = 100
@@ -31,18 +32,21 @@ def messages() -> None:
 @click.option("--thread", default="", metavar="ID")
 @click.option("--text", default="", metavar="S", help="What the content contains.")
 @count_option(50, "How many, the newest ones.")
+@acting_options(session=False)
 @common_options
 @pass_invocation
-def list_messages(invocation: Invocation, agent: str, kind: str, thread: str, text: str, limit: int) -> None:
-    """List the newest messages, the oldest of them first."""
+def list_messages(
+    invocation: Invocation, agent: str, kind: str, thread: str, text: str, limit: int, acting: Acting
+) -> None:
+    """List the newest messages, the oldest of them first; of an agent that asks, those it sent or got."""
     with opened_agentfs(invocation) as opened:
-        filters = MessageFilters(_party(opened, agent), kind, thread, text)
+        filters, by = MessageFilters(_party(opened, agent), kind, thread, text), acting.actor(opened)
         store = opened.agentfs.messages
-        if filters:
-            found = store.at(list(store.matching(filters)[-limit:]))
+        if filters or by.kind is ActorKind.AGENT:
+            found = store.at(_visible(store, filters, by)[-limit:], by=by)
         else:
             newest = store.count()
-            found = store.page(newest - limit + 1, newest)
+            found = store.page(newest - limit + 1, newest, by=by)
     answer(invocation, {"messages": found}, map(_line, found) if found else ["There are no such messages."])
 
 
@@ -63,12 +67,13 @@ def inbox(invocation: Invocation, agent: str, everything: bool, limit: int, acti
 
 @messages.command()
 @click.argument("identifier", metavar="ID")
+@acting_options(session=False)
 @common_options
 @pass_invocation
-def show(invocation: Invocation, identifier: str) -> None:
+def show(invocation: Invocation, identifier: str, acting: Acting) -> None:
     """Show one message, and how far it has come with each recipient."""
     with opened_agentfs(invocation) as opened:
-        message = opened.agentfs.messages.get(identifier)
+        message = opened.agentfs.messages.get(identifier, by=acting.actor(opened))
         receipts = opened.agentfs.messages.receipts(identifier)
     document = plain(message)
     assert isinstance(document, dict)
@@ -133,14 +138,23 @@ def _recipient(opened: Opened, agent: str, acting: Acting) -> Actor:
     """Who acts on an inbox: its owner unless another is named; the person's is the person's alone."""
     if agent != PERSON:
         return acting.actor(opened, agent)
-    if acting.agent not in ("", PERSON):
-        raise InvalidInput("The messages to you are yours to read, not an agent's.", "Leave --as away.")
+    if acting.named not in ("", PERSON):
+        raise InvalidInput("The messages to you are yours to read, not an agent's.", "Say --as person.")
     return opened.person
 
 
 def _check_speaker(opened: Opened, speaker: str, by: Actor) -> None:
     if by != opened.person and (speaker == PERSON or opened.agentfs.agents.get(speaker).id != by.id):
         raise InvalidInput(f"An agent speaks only for itself, not for {speaker}.", "Leave --from or --as away.")
+
+
+def _visible(store: MessageStore, filters: MessageFilters, by: Actor) -> list[int]:
+    """The sequence numbers of what matches; for an agent, of what it sent or got."""
+    found = store.matching(filters)
+    if by.kind is not ActorKind.AGENT:
+        return list(found)
+    own = set(store.matching(MessageFilters(by.id)))
+    return [sequence for sequence in found if sequence in own]
 
 
 def _party(opened: Opened, agent: str) -> str:
@@ -160,6 +174,8 @@ def _content(text: str, *, content_json: bool) -> JSONValue:
 
 
 def _text(message: Message) -> str:
+    if message.locked:
+        return "sealed; `bailiwick keys unlock`"
     content = message.content
     return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
 
@@ -170,7 +186,9 @@ def _sender(message: Message) -> str:
 
 def _line(message: Message) -> str:
     told = message.type if message.importance is Importance.NORMAL else f"{message.type}, {message.importance}"
-    text = _text(message)
+    if message.sealed:
+        told = f"{told}, sealed"
+    text = "holds a secret; `bailiwick messages show` shows it" if message.sensitive else _text(message)
     shown = text if len(text) <= _ONE_LINE else f"{text[: _ONE_LINE - 1]}…"
     head = f"{clock(message.sent_at)}  {_sender(message)} → {message.recipient}  [{told}]"
     return f"{head}  {shown}  {message.status}  {message.id}"
@@ -180,7 +198,8 @@ def _details(message: Message, receipts: list[Receipt]) -> list[str]:
     lines = [
         f"{_sender(message)} → {message.recipient}  {clock(message.sent_at)}",
         f"{message.type}, {message.importance}, {message.status}, thread {message.thread_id}"
-        + (f", answers {message.reply_to}" if message.reply_to else ""),
+        + (f", answers {message.reply_to}" if message.reply_to else "")
+        + f", {level_words(message)}",
         "",
         *_text(message).split("\n"),
         "",

@@ -38,8 +38,11 @@ class Invocation:
 
     @staticmethod
     def say(message: str) -> None:
-        """Tell a person something beside the answer."""
-        print(message, file=sys.stderr)
+        """Tell a person something beside the answer, without the secrets it might quote."""
+        # Imported here: most commands have nothing to say.
+        from core.privacy.safe_text import scrub
+
+        print(scrub(message), file=sys.stderr)
 
 
 def common_options(function: F) -> F:

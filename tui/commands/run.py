@@ -32,6 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "leases": ("tui.commands.leases:leases", "Who may work on what."),
     "sessions": ("tui.commands.sessions:sessions", "Stretches of work, snapshots of all states, backups."),
     "audit": ("tui.commands.audit:audit", "Who changed what, and whether the record of it is whole."),
+    "privacy": ("tui.commands.privacy:privacy", "What is private and why, and who would get what."),
+    "share": ("tui.commands.sharing:share", "Share an item with an agent, a team or everybody."),
+    "unshare": ("tui.commands.sharing:unshare", "Take that back, or opt out of what is shared by itself."),
     "keys": ("tui.commands.keys:keys", "What unlocks the sealed contents of the workspace."),
     "hardware": ("tui.commands.hardware:hardware", "The machine: profile, limits, live load."),
     "info": ("tui.commands.info:info", "Every folder in use and where each setting came from."),
@@ -99,6 +102,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _report(message: str, hint: str, code: int, wants_json: bool, facts: Mapping[str, object] | None = None) -> int:
+    # Imported here: most commands end well. A message may quote what was typed, and that may be a secret.
+    from core.privacy.safe_text import scrub
+
+    message, hint = scrub(message), scrub(hint)
     if wants_json:
         print(json.dumps({"error": message, "hint": hint, **(facts or {})}, ensure_ascii=False))
     else:

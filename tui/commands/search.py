@@ -13,6 +13,8 @@ from core.engine import Duties
 from core.errors import EngineGone
 from core.model import Answer, Filters, Hit, SearchMode
 from core.search.query import Query, parse_where
+from tui.commands.acting import Acting, acting_options
+from tui.commands.nouns import Opened
 from tui.commands.opening import opened
 from tui.commands.options import Invocation, common_options, pass_invocation
 
@@ -29,6 +31,7 @@ CATCH_UP_SECONDS = 2.0
 @click.option("--where", multiple=True, metavar="KEY=VALUE", help="Any key of a document's metadata.")
 @click.option("--mode", type=click.Choice([mode.value for mode in SearchMode]), default=None)
 @click.option("--explain", is_flag=True, help="Say how each hit was found.")
+@acting_options(session=False)
 @common_options
 @pass_invocation
 def search(
@@ -41,8 +44,9 @@ def search(
     where: tuple[str, ...],
     mode: str | None,
     explain: bool,
+    acting: Acting,
 ) -> None:
-    """Search the documents by meaning and by words."""
+    """Search the documents by meaning and by words; an agent that asks gets no hits that are private."""
     filters = Filters(language, library, version, parse_where(where))
 
     def ask() -> Answer:
@@ -56,8 +60,9 @@ def search(
             # Another's index may be at work for hours, but what was read a moment ago is in it within this time.
             deadline = math.inf if workspace.is_engine else time.monotonic() + CATCH_UP_SECONDS
             workspace.wait_until_searchable(lambda: time.monotonic() > deadline)
-            answer = workspace.search(asked, wait_for_model=True)
-            workspace.record_search(answer)
+            by = acting.actor(Opened(workspace.agentfs, workspace.config))
+            answer = workspace.search(asked, by=by, wait_for_model=True)
+            workspace.record_search(answer, by=by)
             return answer
 
     answer = _persistently(ask)

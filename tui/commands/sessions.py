@@ -17,7 +17,6 @@ from core.crypto.passphrases import PASSPHRASE_FILE_VARIABLE
 from core.crypto.slots import KeySlots
 from core.crypto.workspace_keys import WorkspaceKeys
 from core.errors import InvalidInput, Locked
-from core.opening import open_keys
 from tui.commands.acting import Acting, acting_options
 from tui.commands.nouns import DOOR, answer, count_option, noun, opened_agentfs, table
 from tui.commands.options import Invocation, common_options, pass_invocation
@@ -114,12 +113,14 @@ def snapshots(invocation: Invocation) -> None:
 @click.argument("other", default="")
 @click.option("--agent", default="", metavar="A", help="Only the states of this agent.")
 @click.option("--session", default="", metavar="S", help="Only what this session wrote.")
+@acting_options(session=False)
 @common_options
 @pass_invocation
-def compare(invocation: Invocation, snapshot_name: str, other: str, agent: str, session: str) -> None:
-    """Show how the states differ from SNAPSHOT to OTHER, or to now."""
+def compare(invocation: Invocation, snapshot_name: str, other: str, agent: str, session: str, acting: Acting) -> None:
+    """Show how the states differ from SNAPSHOT to OTHER, or to now; of an agent that asks, its own."""
     with opened_agentfs(invocation) as opened:
-        changes = opened.agentfs.snapshots.compare(snapshot_name, other, agent=agent, session_id=session)
+        by = acting.actor(opened)
+        changes = opened.agentfs.snapshots.compare(snapshot_name, other, agent=agent, session_id=session, by=by)
     answer(invocation, {"changes": changes}, map(_change, changes) if changes else ["Nothing differs."])
 
 
@@ -199,7 +200,7 @@ def restore_from_backup(invocation: Invocation, file: Path, unlocking: Unlocking
         return keys.keys.identity
 
     _report(invocation, restore_backup(file, root, by=by, unlock=unlock), f"{root} holds", workspace=str(root))
-    keys = open_keys(root)
+    keys = WorkspaceKeys(root / "keys", user_config_folder() / "keys")
     if keys.keys.exist and not keys.ready():
         invocation.say("Its keys are locked on this machine; `bailiwick keys unlock --remember` changes that.")
 

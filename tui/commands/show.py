@@ -5,18 +5,23 @@ from __future__ import annotations
 import click
 
 from core.library.catalogue import StoredDocument
+from tui.commands.acting import Acting, acting_options
+from tui.commands.nouns import Opened
 from tui.commands.opening import opened
 from tui.commands.options import Invocation, common_options, pass_invocation
+from tui.levels import level_words
 
 
 @click.command()
 @click.argument("identifier", metavar="ID")
+@acting_options(session=False)
 @common_options
 @pass_invocation
-def show(invocation: Invocation, identifier: str) -> None:
+def show(invocation: Invocation, identifier: str, acting: Acting) -> None:
     """Show the document or the passage that ID names (the id of a hit, or a document's path)."""
     with opened(invocation, "bailiwick show", must_exist=True) as workspace:
-        stored = workspace.document(identifier)
+        by = acting.actor(Opened(workspace.agentfs, workspace.config))
+        stored = workspace.document(identifier, by=by)
     invocation.answer(_document(stored), _lines(stored))
 
 
@@ -33,6 +38,8 @@ def _document(stored: StoredDocument) -> dict[str, object]:
         "version": content.version,
         "source": content.source,
         "level": item.level,
+        "sensitive": item.sensitive,
+        "sealed": item.sealed,
         "passages": [
             {
                 "id": f"{item.id}:{ordinal}",
@@ -49,7 +56,7 @@ def _document(stored: StoredDocument) -> dict[str, object]:
 def _lines(stored: StoredDocument) -> list[str]:
     content = stored.content
     name = " ".join(part for part in (content.language, content.library, content.version) if part)
-    lines = [f"{content.title}  [{name}]  {content.source}", ""]
+    lines = [f"{content.title}  [{name}]  {content.source}  ({level_words(stored.item)})", ""]
     chosen = content.passages if stored.ordinal is None else content.passages[stored.ordinal : stored.ordinal + 1]
     previous = ""
     for passage in chosen:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from core.agent_model import State, StateVersion
+from core.agent_model import Actor, ActorKind, State, StateVersion
 from core.agentfs.states import StateStore
 from core.json_diff import JSONChange
 from core.model import JSONValue, Kind
@@ -14,6 +14,7 @@ from tui.commands.acting import Acting, acting_options
 from tui.commands.given import json_of
 from tui.commands.nouns import answer, noun, opened_agentfs, plain, table
 from tui.commands.options import Invocation, common_options, pass_invocation
+from tui.levels import WHY, short_level
 from tui.moments import clock
 
 VERSION = click.IntRange(1, 2**53)
@@ -31,12 +32,15 @@ def state() -> None:
 @state.command()
 @click.argument("agent")
 @click.argument("key")
+@acting_options(session=False)
 @common_options
 @pass_invocation
-def get(invocation: Invocation, agent: str, key: str) -> None:
-    """Print the value of KEY."""
+def get(invocation: Invocation, agent: str, key: str, acting: Acting) -> None:
+    """Print the value of KEY, as far as who asks may have it."""
     with opened_agentfs(invocation) as opened:
-        found = opened.agentfs.states.get(agent, key)
+        found = opened.agentfs.states.get(agent, key, by=acting.actor(opened))
+    if found.redacted:
+        invocation.say("Secrets and personal data are replaced by placeholders: another agent's is shared so.")
     answer(invocation, found, _pretty(found.value))
 
 
@@ -75,7 +79,7 @@ def put(
             critical=critical,
             expires_in=expires,
         )
-    answer(invocation, written, [f"{key} is at version {written.version}."])
+    answer(invocation, written, [f"{key} is at version {written.version}{_sealed(written)}."])
 
 
 @state.command()
@@ -95,12 +99,13 @@ def delete(invocation: Invocation, agent: str, key: str, expect: int | None, act
 @state.command()
 @click.argument("agent")
 @click.argument("key")
+@acting_options(session=False)
 @common_options
 @pass_invocation
-def history(invocation: Invocation, agent: str, key: str) -> None:
+def history(invocation: Invocation, agent: str, key: str, acting: Acting) -> None:
     """List the versions of KEY, the newest first."""
     with opened_agentfs(invocation) as opened:
-        found = opened.agentfs.states.history(agent, key)
+        found = opened.agentfs.states.history(agent, key, by=acting.actor(opened))
         names = {each.agent.id: each.agent.name for each in opened.agentfs.agents.all(retired=True)}
     rows = [
         (
@@ -121,12 +126,13 @@ def history(invocation: Invocation, agent: str, key: str) -> None:
 @click.argument("key")
 @click.argument("before", type=VERSION, metavar="A")
 @click.argument("after", type=VERSION, metavar="B")
+@acting_options(session=False)
 @common_options
 @pass_invocation
-def diff(invocation: Invocation, agent: str, key: str, before: int, after: int) -> None:
+def diff(invocation: Invocation, agent: str, key: str, before: int, after: int, acting: Acting) -> None:
     """Show where version B of KEY differs from version A."""
     with opened_agentfs(invocation) as opened:
-        changes = opened.agentfs.states.diff(agent, key, before, after)
+        changes = opened.agentfs.states.diff(agent, key, before, after, by=acting.actor(opened))
     lines = [line for change in changes for line in _change(change)]
     answer(
         invocation,
@@ -154,35 +160,39 @@ def restore(invocation: Invocation, agent: str, key: str, version: int, expect: 
 @state.command("list")
 @click.argument("agent")
 @click.argument("prefix", default="")
+@acting_options(session=False)
 @common_options
 @pass_invocation
-def list_states(invocation: Invocation, agent: str, prefix: str) -> None:
-    """List the keys of an agent that begin with PREFIX, without their values."""
+def list_states(invocation: Invocation, agent: str, prefix: str, acting: Acting) -> None:
+    """List the keys of an agent that begin with PREFIX, without their values; those that who asks may read."""
     with opened_agentfs(invocation) as opened:
-        found = _all(opened.agentfs.states, agent, prefix)
+        by = acting.actor(opened)
+        found = _all(opened.agentfs.states, agent, prefix, by)
     rows = [
         (
             each.key,
             str(each.version),
             each.kind.value,
             "yes" if each.critical else "",
+            short_level(each),
             f"{each.size:,}",
             clock(each.updated_at),
         )
         for each in found
     ]
-    heads = ("KEY", "VERSION", "KIND", "CRITICAL", "BYTES", "WRITTEN")
+    heads = ("KEY", "VERSION", "KIND", "CRITICAL", "LEVEL", "BYTES", "WRITTEN")
+    may_read = " that it may read" if by.kind is ActorKind.AGENT else ""
     answer(
         invocation,
         {"states": [_without_value(each) for each in found]},
-        table(heads, rows, f"{agent} has no states{f' that begin with {prefix}' if prefix else ''}."),
+        table(heads, rows, f"{agent} has no states{f' that begin with {prefix}' if prefix else ''}{may_read}."),
     )
 
 
-def _all(states: StateStore, agent: str, prefix: str) -> list[State]:
+def _all(states: StateStore, agent: str, prefix: str, by: Actor) -> list[State]:
     found: list[State] = []
     while True:
-        page = states.all(agent, prefix, after=found[-1].key if found else "", limit=_PAGE)
+        page = states.all(agent, prefix, after=found[-1].key if found else "", limit=_PAGE, by=by)
         found += page
         if len(page) < _PAGE:
             return found
@@ -193,6 +203,10 @@ def _without_value(found: State) -> dict[str, object]:
     assert isinstance(document, dict)
     del document["value"]
     return document
+
+
+def _sealed(written: State) -> str:
+    return f", sealed because {WHY.get(written.sensitive, 'it is private')}" if written.sealed else ""
 
 
 def _operation(version: StateVersion) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from core.crypto.openers import open_by_key_file, open_by_recovery_code, open_by_typed
 from core.crypto.passphrases import Prompt, read_passphrase_file
 from core.crypto.secret import Secret
 from core.crypto.slot_header import SlotKind
+from core.crypto.unlocking import Way, unlock
 from core.crypto.workspace_keys import WorkspaceKeys
 from core.errors import InvalidInput, Locked, NotFound
 
@@ -36,20 +36,32 @@ class Unlocking:
     def unlock(self, keys: WorkspaceKeys) -> None:
         """Unlock ``keys`` by the file named, else by itself, else by asking in the terminal.
 
-        Raises NotFound when there are no keys, Locked when nothing opens them and nobody can be asked, and as the
-        functions of ``openers``.
+        Raises as ``choose`` and ``core.crypto.unlocking.unlock``.
+        """
+        way, given = self.choose(keys)
+        if way is not Way.UNASKED:
+            unlock(keys, way, given)
+
+    def choose(self, keys: WorkspaceKeys) -> tuple[Way, Secret]:
+        """What unlocks ``keys``: the file named, what already has by itself, or what is typed in the terminal.
+
+        Raises NotFound when there are no keys, InvalidInput for a file that cannot be used, and Locked when nothing
+        opens them and nobody can be asked.
         """
         if self.key_file and self.recovery_code_file:
             raise InvalidInput("Either a key file or a recovery code unlocks, not both.")
-        if not keys.keys.exist:
-            raise NotFound("This workspace has no keys yet.", "`bailiwick keys add --recovery-code` makes them.")
+        require_keys(keys)
         if self.key_file:
-            keys.unlock(lambda slots: open_by_key_file(slots, Path(self.key_file)))
-        elif self.recovery_code_file:
-            code_file = Path(self.recovery_code_file)
-            keys.unlock(lambda slots: open_by_recovery_code(slots, read_passphrase_file(code_file)))
-        elif not keys.ready():
-            _ask(keys)
+            return Way.KEY_FILE, Secret(str(Path(self.key_file).absolute()))
+        if self.recovery_code_file:
+            return Way.RECOVERY_CODE, read_passphrase_file(Path(self.recovery_code_file))
+        return (Way.UNASKED, Secret("")) if keys.ready() else (Way.TYPED, _asked(keys))
+
+
+def require_keys(keys: WorkspaceKeys) -> None:
+    """Raise NotFound when there are no keys."""
+    if not keys.keys.exist:
+        raise NotFound("This workspace has no keys yet.", "`bailiwick keys add --recovery-code` makes them.")
 
 
 def terminal() -> Prompt | None:
@@ -68,10 +80,10 @@ def unlocking_options(function: Callable[..., None]) -> Callable[..., None]:
     return click.option("--key-file", default="", metavar="FILE", help="Unlock by this key file.")(by_code(gathered))
 
 
-def _ask(keys: WorkspaceKeys) -> None:
+def _asked(keys: WorkspaceKeys) -> Secret:
     status, prompt = keys.status(), terminal()
     kinds = {slot.kind for slot in status.slots}
     question = _QUESTIONS.get((SlotKind.PASSPHRASE in kinds, SlotKind.RECOVERY_CODE in kinds))
     if prompt is None or question is None:
         raise Locked(status.problem, status.hint)
-    keys.unlock(lambda slots: open_by_typed(slots, Secret(prompt(question))))
+    return Secret(prompt(question))
