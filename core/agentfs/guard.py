@@ -136,15 +136,15 @@ class Guard:
     ) -> Judged:
         """What becomes of ``text`` at ``path``.
 
-        ``found`` is what a scan of the content said already, else it is scanned here; ``level`` is the one that its
-        owner chose.
+        ``found`` is what a scan of the content said already, else it is scanned here; ``level`` is the one it came
+        with, else the boundaries give it one. What is sensitive is private.
         """
         rules = self.rules
-        level = level or rules.initial_level(kind, path)
         if found is None:
             found = self.scan(text)
         if found is Sensitivity.NONE and rules.matching_patterns(path):
             found = Sensitivity.PATTERN
+        level = Level.PRIVATE if found is not Sensitivity.NONE else level or rules.initial_level(kind, path)
         seal = found is not Sensitivity.NONE or (self.settings.seal_all and level is Level.PRIVATE)
         return Judged(level, found, seal)
 

@@ -21,8 +21,8 @@ from core.model import Item, JSONObject, Kind, Level, Sensitivity
 class ItemWrite:
     """What an item at ``path`` shall be from now on.
 
-    Without ``level`` it keeps the one it has, or gets the one that the boundaries give it. ``found`` is what a scan of
-    its content said already; without it, ``data`` are scanned as text.
+    Without ``level`` the boundaries give it one. ``found`` is what a scan of its content said already; without it,
+    ``data`` are scanned as text.
     """
 
     path: str
@@ -85,7 +85,7 @@ class ItemStore:
         """
         row = connection.execute("SELECT * FROM items WHERE path = ?", (write.path,)).fetchone()
         living = row is not None and not row["deleted"]
-        judged = self._judged(write, Level(row["level"]) if living else None)
+        judged = self._judged(write)
         metadata = to_json(dict(write.metadata))
         item_id = str(row["id"]) if row is not None else new_item_id or new_id()
         if living and row["metadata"] == metadata and self._is_equal(row, write.data, judged):
@@ -143,9 +143,9 @@ class ItemStore:
             metadata.pop("checksum", None)
         position = self._journal(connection, item.id, "put", sha256, item.sha256, to_text(now()))
         connection.execute(
-            "UPDATE items SET sha256 = ?, base_sha256 = ?, sealed = ?, sensitive = ?, metadata = ?,"
-            " version = version + 1, position = ? WHERE id = ?",
-            (sha256, item.sha256, int(judged.seal), judged.sensitive.value, to_json(metadata), position, item.id),
+            "UPDATE items SET sha256 = ?, base_sha256 = ?, sealed = ?, metadata = ?, version = version + 1,"
+            " position = ? WHERE id = ?",
+            (sha256, item.sha256, int(judged.seal), to_json(metadata), position, item.id),
         )
         action = "item.seal" if judged.seal else "item.unseal"
         told: JSONObject = {"sha256": sha256, "base": item.sha256}
@@ -262,12 +262,9 @@ class ItemStore:
             )
             return {row["item_id"]: Usage(row["access_count"], from_text(row["last_accessed"])) for row in rows}
 
-    def _judged(self, write: ItemWrite, level: Level | None) -> Judged:
-        found = write.found
-        if found is None:
-            text = write.data.decode("utf-8", "replace")
-            return self._guard.judge(write.path, write.kind, text, level=write.level or level)
-        return self._guard.judge(write.path, write.kind, "", found=found, level=write.level or level)
+    def _judged(self, write: ItemWrite) -> Judged:
+        text = write.data.decode("utf-8", "replace") if write.found is None else ""
+        return self._guard.judge(write.path, write.kind, text, found=write.found, level=write.level)
 
     def _is_equal(self, row: sqlite3.Row, data: bytes, judged: Judged) -> bool:
         """Whether the item at ``row`` holds ``data`` already, in the form that was judged."""

@@ -19,7 +19,7 @@ from core.agentfs.settings import SettingsStore
 from core.content_format import decode
 from core.errors import BailiwickError
 from core.ids import sha256_hex
-from core.model import Item, Kind, Level, Sensitivity
+from core.model import Item, Kind, Sensitivity
 
 JUDGED_UNDER = "privacy.judged_under"
 _PAGE = 50
@@ -59,20 +59,24 @@ class Reclassifier:
         """
         rules = self._guard.rules
         patterns = sorted(pattern.text for pattern in rules.patterns)
-        present = sha256_hex(to_json([patterns, self._guard.settings.seal_all]).encode())
+        controls = sorted(f"{kind} {control.default}" for kind, control in rules.controls.items())
+        said = [patterns, controls, rules.default_level, self._guard.settings.seal_all]
+        present = sha256_hex(to_json(said).encode())
         if self._settings.get(JUDGED_UNDER) == present or not self._items.position():
             return 0
         changed = []
         with translated(self._database.path):
             rows = self._database.connection().execute(
-                "SELECT id, path, level, sensitive, sealed FROM items WHERE deleted = 0 AND sensitive <> 'unknown'"
+                "SELECT id, path, kind, level, sensitive, sealed FROM items"
+                " WHERE deleted = 0 AND sensitive <> 'unknown'"
             )
             for row in rows:
-                caught = bool(rules.matching_patterns(row["path"]))
-                sensitive = row["sensitive"] == Sensitivity.SECRET or caught
-                seal = sensitive or (self._guard.settings.seal_all and row["level"] == Level.PRIVATE)
-                if (row["sensitive"] == Sensitivity.PATTERN) != (caught and row["sensitive"] != Sensitivity.SECRET) or (
-                    bool(row["sealed"]) != seal
+                found = Sensitivity.SECRET if row["sensitive"] == Sensitivity.SECRET else Sensitivity.NONE
+                judged = self._guard.judge(row["path"], Kind(row["kind"]), "", found=found)
+                if (judged.sensitive, judged.level, judged.seal) != (
+                    row["sensitive"],
+                    row["level"],
+                    bool(row["sealed"]),
                 ):
                     changed.append((row["id"],))
         with self._database.transaction() as connection:
@@ -132,8 +136,10 @@ class Reclassifier:
             if judged.seal != item.sealed:
                 sha256 = self._items.rewrite(connection, item, content, judged)
                 freed.append(item.sha256)
-            else:
-                connection.execute("UPDATE items SET sensitive = ? WHERE id = ?", (judged.sensitive.value, item.id))
+            connection.execute(
+                "UPDATE items SET sensitive = ?, level = ? WHERE id = ?",
+                (judged.sensitive.value, judged.level.value, item.id),
+            )
             self._tell(connection, item, judged, content, sha256)
             freed += self._former_versions(connection, item, sha256)
         self._contents.discard_unused(freed)
@@ -150,20 +156,21 @@ class Reclassifier:
             found = self._guard.scan("\n".join(texts), published=item.path.startswith(_PUBLISHED))
         else:
             found = self._guard.scan(content.decode("utf-8"))
-        return self._guard.judge(item.path, item.kind, "", found=found, level=item.level)
+        return self._guard.judge(item.path, item.kind, "", found=found)
 
     def _tell(self, connection: sqlite3.Connection, item: Item, judged: Judged, content: bytes, sha256: str) -> None:
         """Carry the verdict to where the content is shown from."""
         shown = "" if judged.seal else content.decode("utf-8")
-        told = (judged.sensitive.value, sha256 if judged.seal else None, shown, item.id)
+        told = (judged.sensitive.value, judged.level.value, sha256 if judged.seal else None, shown, item.id)
         if item.kind is Kind.MESSAGE:
             connection.execute(
-                "UPDATE agent_communications SET sensitive = ?, sealed_sha256 = ?, message_content = ? WHERE id = ?",
+                "UPDATE agent_communications SET sensitive = ?, level = ?, sealed_sha256 = ?, message_content = ?"
+                " WHERE id = ?",
                 told,
             )
         elif item.agent_id and item.kind is not Kind.SESSION:
             connection.execute(
-                "UPDATE agent_states SET sensitive = ?, sealed_sha256 = ?, state_value = ?"
+                "UPDATE agent_states SET sensitive = ?, level = ?, sealed_sha256 = ?, state_value = ?"
                 " WHERE id = ? AND state_value IS NOT NULL",
                 told,
             )

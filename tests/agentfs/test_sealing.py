@@ -262,6 +262,21 @@ def test_new_boundaries_seal_what_was_plain_and_open_what_need_not_be(world: Wor
     assert world.agentfs.states.value_at("scout", "harbour/light", 1) == word
 
 
+def test_another_default_level_holds_for_what_is_there_but_not_for_what_is_sensitive(world: World) -> None:
+    world.agentfs.agents.register("clerk", "documentation", owner="ada", by=ADA)
+    world.agentfs.states.put("clerk", "plain", 1, by=ADA)
+    world.agentfs.states.put("clerk", "secret", new_canary(), by=ADA)
+    world.agentfs.states.put("scout", "findings/secret", new_canary(), by=ADA)
+    world.judge_all()
+    (world.root / "privacy_config.yml").write_text("privacy:\n  default_level: team_only\n")
+    world.reopen()
+    world.judge_all()
+    levels = {state.key: state.level for state in world.agentfs.states.all("clerk")}
+    assert levels == {"plain": Level.TEAM, "secret": Level.PRIVATE}
+    assert world.agentfs.states.get("scout", "findings/secret").level is Level.PRIVATE
+    assert world.agentfs.states.get("clerk", "plain").level is Level.TEAM
+
+
 def test_what_an_older_bailiwick_wrote_is_private_until_judged(world: World) -> None:
     canary = new_canary()
     agentfs = world.agentfs
