@@ -55,7 +55,9 @@ def check_access(
     """Whether ``asker`` may do ``operation`` with ``resource``. Pure and thread-safe."""
     if not asker.agent:
         return _of_user(rules, asker, resource)
-    if asker.user == resource.owner and resource.agent == asker.agent:
+    own = asker.user == resource.owner and resource.agent == asker.agent
+    # Who writes in a name without its key is marked, and seen by all; what is read cannot be taken back.
+    if own and (asker.verified or operation is Operation.WRITE):
         return AccessDecision(Action.ALLOW, "Its own", "owner")
     if not asker.verified:
         return AccessDecision(Action.REFUSE, NOT_VERIFIED, "verified")

@@ -27,7 +27,7 @@ from core.agentfs.items import ItemStore, ItemWrite
 from core.agentfs.json_text import checked_json
 from core.agentfs.permissions import Permissions
 from core.agentfs.readable import check_readable
-from core.errors import BailiwickError, InvalidInput, Locked, NotFound, QuotaExceeded
+from core.errors import AccessDenied, BailiwickError, InvalidInput, Locked, NotFound, QuotaExceeded
 from core.ids import new_id
 from core.model import JSONValue, Kind, Level, Sensitivity
 
@@ -35,6 +35,7 @@ EVERYONE = "everyone"
 TYPE_PREFIX = "type:"
 PERSON = "person"
 LARGEST_MESSAGE = 256 * 1024
+_UNVERIFIED = "The agent showed no key"
 _SELECT = """
 SELECT m.*, s.name AS sender, r.name AS recipient FROM agent_communications m
 LEFT JOIN agents s ON s.id = m.from_agent LEFT JOIN agents r ON r.id = m.to_agent
@@ -240,7 +241,7 @@ class MessageStore:
         if not rows:
             raise NotFound(f"There is no message {message_id}.", "`bailiwick messages list` shows them.")
         by = by or self._acting
-        if by.kind is not ActorKind.AGENT or not self._is_party(message_id, by.id):
+        if by.kind is not ActorKind.AGENT or not by.verified or not self._is_party(message_id, by.id):
             item = self._items.get(message_id)
             assert item is not None
             self._permissions.require(by, item)
@@ -351,7 +352,7 @@ class MessageStore:
         found, by = self._select(clause, parameters), by or self._acting
         if by.kind is not ActorKind.AGENT:
             return found
-        return [message for message in found if self._is_party(message.id, by.id)]
+        return [message for message in found if by.verified and self._is_party(message.id, by.id)]
 
     def _reread(self, connection: sqlite3.Connection, sequences: Sequence[int]) -> list[Message]:
         rows = connection.execute(
@@ -386,7 +387,10 @@ class MessageStore:
     def _party(self, connection: sqlite3.Connection, name: str, by: Actor, *, changes: bool) -> str:
         """The id of an agent, or of the person, in whose name ``by`` writes (``changes``) or reads."""
         if name != PERSON:
-            return self._agents.acting(connection, name, by, changes=changes)
+            agent_id = self._agents.acting(connection, name, by, changes=changes)
+            if not changes and by.kind is ActorKind.AGENT and not by.verified:
+                raise AccessDenied(f"{_UNVERIFIED}: its messages are not shown.", "Show it: `--key-file FILE`.")
+            return agent_id
         if by.kind is not ActorKind.PERSON:
             raise InvalidInput("Only the person acts as the person.", "Act under your own name.")
         return self._agents.person(connection, by.id)

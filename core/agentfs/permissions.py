@@ -44,9 +44,9 @@ class Permissions:
         self._lock = threading.Lock()
 
     def is_own(self, by: Actor, owner: str, agent_id: str) -> bool:
-        """Whether ``by`` is the owner, or the very agent whose own the item is; without a record."""
+        """Whether ``by`` is the owner, or the very agent whose own the item is and that showed its key; no record."""
         if by.kind is ActorKind.AGENT:
-            return by.id == agent_id
+            return by.id == agent_id and by.verified
         return by.kind is ActorKind.ENGINE or by.id == owner
 
     def require(self, by: Actor, item: Item, operation: Operation = Operation.READ) -> bool:

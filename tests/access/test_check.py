@@ -73,6 +73,7 @@ def test_users(asker: Asker, subject: Subject, expected: str) -> None:
         (CRITIC, item(shares=(Share(AudienceKind.AGENT, "critic"),)), "allow"),
         (CRITIC, item(shares=(Share(AudienceKind.AGENT, "other"),)), "refuse"),
         (replace(CRITIC, verified=False), item(Level.TEAM, Kind.RESEARCH_FINDING), "refuse"),
+        (replace(SCOUT, verified=False), item(), "refuse"),
         (replace(CRITIC, user="tom"), item(Level.TEAM, Kind.RESEARCH_FINDING), "refuse"),
         (Asker("tom", "toms", teams=frozenset({"core"})), item(Level.TEAM, Kind.RESEARCH_FINDING), "redact"),
         (Asker("tom", "toms", teams=frozenset({"core"})), item(), "refuse"),
