@@ -26,6 +26,7 @@ LOOKED_AT = 1_000
 USAGE_SECONDS = 5.0
 # Where much is being sealed, one rewriting of the plain files at the end of it has to do.
 SETTLE_SECONDS = 5.0
+AGAIN_SECONDS = 60.0
 
 
 class IndexUpdater:
@@ -105,7 +106,8 @@ class IndexUpdater:
             self._wake.wait(USAGE_SECONDS)
             self._wake.clear()
             try:
-                self._follow(self._plain)
+                while not self._stop.is_set() and self._apply_batch(self._plain):
+                    pass
                 self._follow_sealed()
                 if self._residue_due is not None and time.monotonic() >= self._residue_due:
                     self._remove_residue()
@@ -124,18 +126,16 @@ class IndexUpdater:
         if partition is not None or self._sealed.exists or self._agentfs.items.count_sealed(Kind.DOCUMENT):
             partition = self._sealed.open()
         try:
-            if partition is not None:
-                self._follow(partition)
+            # What is plain must not wait for a long catching up of what is sealed.
+            while partition is not None and not self._stop.is_set() and self._apply_batch(partition):
+                if self._wake.is_set():
+                    return
             self._tried = (keys, newest)
         except (IndexClosed, Locked):
             _log.info("the keys were locked while sealed documents were indexed")
             self._tried = (keys, newest)
         except IndexDamaged:
             self._wake.set()
-
-    def _follow(self, partition: Partition) -> None:
-        while not self._stop.is_set() and self._apply_batch(partition):
-            pass
 
     def _apply_batch(self, partition: Partition) -> bool:
         started = time.monotonic()
@@ -213,7 +213,16 @@ class IndexUpdater:
 
     def _remove_residue(self) -> None:
         something_is_sealed = self._agentfs.items.count_sealed(Kind.DOCUMENT) > 0
-        if remove_residue(self._plain, self._vectors, something_is_sealed, self._stop.is_set):
+        self._residue_due = time.monotonic() + AGAIN_SECONDS
+        try:
+            removed = remove_residue(self._plain, self._vectors, something_is_sealed, self._stop.is_set)
+        except (BailiwickError, OSError) as error:
+            if not self._stop.is_set():
+                _log.exception("the plain index could not be written anew")
+                reason = error if isinstance(error, BailiwickError) else error.strerror
+                self._bus.publish(Notice(f"Remains of what is sealed now still lie in the index: {reason}", "error"))
+            return
+        if removed:
             _log.info("the plain index was written anew without what is sealed now")
         self._residue_due = None
 

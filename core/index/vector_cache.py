@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from core.errors import WorkspaceUnusable
 from core.index.vectors import DIMENSION, Vector, checked_vectors
 
 _log = logging.getLogger(__name__)
@@ -69,7 +70,8 @@ class VectorCache:
         """Write the file anew with the vectors of the text hashes in ``batches`` alone: of others no trace is left.
 
         Says whether it was done, which it is not when ``should_stop`` says so. Others go on using the file meanwhile;
-        what they put into it may be lost. Where copying fails nothing at all is kept.
+        what they put into it may be lost. Where copying fails nothing at all is kept; raises WorkspaceUnusable when not
+        even that can be done.
         """
         fresh_path = self._path.with_name(f"{self._path.name}.new")
         _remove(fresh_path)
@@ -91,9 +93,20 @@ class VectorCache:
                 os.replace(fresh_path, self._path)
                 self._connection = self._open()
         except (sqlite3.Error, OSError):
+            # At the end of the process the file may be closed meanwhile.
+            if should_stop():
+                return False
+            self._forget_all()
+        return True
+
+    def _forget_all(self) -> None:
+        try:
             with self._lock:
                 self._start_anew()
-        return True
+        except (sqlite3.Error, OSError):
+            raise WorkspaceUnusable(
+                f"{self._path} cannot be written.", "Delete it, or check its permissions."
+            ) from None
 
     def close(self) -> None:
         """Close the file."""
