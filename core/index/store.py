@@ -250,8 +250,9 @@ class DocumentStore:
             raise _Unusable(f"it has the schema version {found[:20] or 'none'} instead of {SCHEMA_VERSION}")
         connection.execute("SELECT id, embedding, metadata, passage_count FROM documents LIMIT 0")
         connection.execute("SELECT slot, text_sha256, model_key, embedding, s5 FROM passages LIMIT 0")
+        # Free blocks at the end may never have been written; one that is missing elsewhere is noticed when it is read.
         row = connection.execute(
-            "SELECT block_size, total_blocks FROM pragma_database_size() WHERE database_name = current_database()"
+            "SELECT block_size, used_blocks FROM pragma_database_size() WHERE database_name = current_database()"
         ).fetchone()
         assert row is not None
         block_size, blocks = row

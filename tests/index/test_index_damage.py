@@ -61,6 +61,20 @@ def test_an_unusable_file_is_moved_aside_and_started_anew(tmp_path: Path, damage
     again.close()
 
 
+def test_a_file_that_was_closed_well_is_never_taken_for_damaged(tmp_path: Path) -> None:
+    number = 0
+    for batches in (2, 1, 3, 1, 4, 2, 2):
+        index = open_index(tmp_path)
+        assert (index.rebuilt_reason, index.position) == ("", number)
+        for _ in range(batches):
+            number += 1
+            index.apply(
+                [document(f"d{(number + part) % 40}", f"text {number} {part}") for part in range(8)], [], number
+            )
+            fill(index)
+        index.close()
+
+
 def test_only_one_damaged_file_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "documents.duckdb"
     for _ in range(3):
