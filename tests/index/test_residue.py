@@ -94,7 +94,7 @@ class Files:
 
 def test_nothing_is_left_and_everything_else_stays(tmp_path: Path) -> None:
     files = Files(tmp_path)
-    files.fill(20)
+    files.fill(5)
     files.close()
     assert files.traces() == ["documents.duckdb", "vectors.db", "words"]
     files = Files(tmp_path)
@@ -159,7 +159,7 @@ def test_being_stopped_changes_nothing_that_is_found_and_it_is_begun_again(tmp_p
 
 def test_searches_go_on_while_the_files_are_written_anew(tmp_path: Path) -> None:
     files = Files(tmp_path)
-    files.fill(10)
+    files.fill(3)
     files.seal()
     expected = files.answers()
     failures: list[object] = []
@@ -173,7 +173,7 @@ def test_searches_go_on_while_the_files_are_written_anew(tmp_path: Path) -> None
         except BaseException as error:  # noqa: BLE001 - told by the test's own thread
             failures.append(error)
 
-    threads = [threading.Thread(target=search) for _ in range(3)]
+    threads = [threading.Thread(target=search) for _ in range(2)]
     for thread in threads:
         thread.start()
     for _ in range(2):
@@ -191,11 +191,11 @@ def test_searches_go_on_while_the_files_are_written_anew(tmp_path: Path) -> None
 
 def test_killed_at_any_moment_it_loses_nothing_and_is_finished_by_the_next(tmp_path: Path) -> None:
     files = Files(tmp_path)
-    files.fill(12)
+    files.fill(5)
     files.seal()
     expected = files.answers()
     files.close()
-    for milliseconds in (4, 35, 80):
+    for milliseconds in (5, 40):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(tmp_path), str(Path(__file__).parent)], stdout=subprocess.PIPE, text=True
         )
