@@ -82,57 +82,77 @@ class AgentRegistry:
 
         Raises InvalidInput for an unusable name, type or capabilities.
         """
+        self.check_registration(name, type, capabilities, owner)
+        with self._database.transaction() as connection:
+            agent_id, created = self.register_within(
+                connection, name, type, capabilities, owner=owner, by=by, client=client
+            )
+        return Registration(self.get(agent_id), str(self.key_path(agent_id)), created=created)
+
+    @staticmethod
+    def check_registration(name: str, type: str, capabilities: JSONObject | None, owner: str) -> None:  # noqa: A002 - as above
+        """Raise InvalidInput for what ``register`` refuses before it looks who is here."""
         _check(name, type, capabilities)
         check_readable(f"{name} {to_json(dict(capabilities or {}))}", "What is declared of the agent")
         if name.casefold() == owner.casefold():
             raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
-        with self._database.transaction() as connection:
-            row = connection.execute(
-                "SELECT * FROM agents WHERE name = ? AND admission <> 'retired'", (name,)
-            ).fetchone()
-            if row is not None and row["type"] == PERSON_TYPE:
-                raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
-            moment = to_text(now())
-            told = {"type": type, "capabilities_sha256": sha256_hex(to_json(dict(capabilities or {})).encode())}
-            if row is None:
-                agent_id = new_id()
+
+    def register_within(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        type: str,  # noqa: A002 - as above
+        capabilities: JSONObject | None = None,
+        *,
+        owner: str,
+        by: Actor,
+        client: str = "",
+    ) -> tuple[str, bool]:
+        """As ``register``, in the caller's transaction, of what was checked: the agent's id, and whether it is new."""
+        row = connection.execute("SELECT * FROM agents WHERE name = ? AND admission <> 'retired'", (name,)).fetchone()
+        if row is not None and row["type"] == PERSON_TYPE:
+            raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
+        moment = to_text(now())
+        told = {"type": type, "capabilities_sha256": sha256_hex(to_json(dict(capabilities or {})).encode())}
+        if row is None:
+            agent_id = new_id()
+            key = self._write_key(agent_id)
+            connection.execute(
+                "INSERT INTO agents (id, name, type, capabilities, status, created_at, last_activity, owner,"
+                " admission, waiting_since, door, client, key_sha256)"
+                " VALUES (?, ?, ?, ?, 'active', ?, ?, ?, 'waiting', ?, ?, ?, ?)",
+                (
+                    agent_id,
+                    name,
+                    type,
+                    to_json(dict(capabilities or {})),
+                    moment,
+                    moment,
+                    owner,
+                    _next_ticket(connection),
+                    by.door,
+                    client,
+                    sha256_hex(key.encode()),
+                ),
+            )
+            self._audit.append(connection, by, "agent.register", agent_id, told)
+        else:
+            agent_id = str(row["id"])
+            held = row["capabilities"] if capabilities is None else to_json(dict(capabilities))
+            connection.execute(
+                "UPDATE agents SET type = ?, capabilities = ?, status = 'active', last_activity = ?, note = '',"
+                " current_tool = '', door = ?, client = CASE WHEN ? = '' THEN client ELSE ? END WHERE id = ?",
+                (type, held, moment, by.door, client, client, agent_id),
+            )
+            if not self._holds_key(agent_id, row["key_sha256"]):
                 key = self._write_key(agent_id)
                 connection.execute(
-                    "INSERT INTO agents (id, name, type, capabilities, status, created_at, last_activity, owner,"
-                    " admission, waiting_since, door, client, key_sha256)"
-                    " VALUES (?, ?, ?, ?, 'active', ?, ?, ?, 'waiting', ?, ?, ?, ?)",
-                    (
-                        agent_id,
-                        name,
-                        type,
-                        to_json(dict(capabilities or {})),
-                        moment,
-                        moment,
-                        owner,
-                        _next_ticket(connection),
-                        by.door,
-                        client,
-                        sha256_hex(key.encode()),
-                    ),
+                    "UPDATE agents SET key_sha256 = ? WHERE id = ?", (sha256_hex(key.encode()), agent_id)
                 )
-                self._audit.append(connection, by, "agent.register", agent_id, told)
-            else:
-                agent_id = str(row["id"])
-                held = row["capabilities"] if capabilities is None else to_json(dict(capabilities))
-                connection.execute(
-                    "UPDATE agents SET type = ?, capabilities = ?, status = 'active', last_activity = ?, note = '',"
-                    " current_tool = '', door = ?, client = CASE WHEN ? = '' THEN client ELSE ? END WHERE id = ?",
-                    (type, held, moment, by.door, client, client, agent_id),
-                )
-                if not self._holds_key(agent_id, row["key_sha256"]):
-                    key = self._write_key(agent_id)
-                    connection.execute(
-                        "UPDATE agents SET key_sha256 = ? WHERE id = ?", (sha256_hex(key.encode()), agent_id)
-                    )
-                    self._audit.append(connection, by, "agent.key", agent_id)
-                self._audit.append(connection, by, "agent.register", agent_id, told)
-            self._admit(connection, agent_id if row is None else "")
-        return Registration(self.get(agent_id), str(self.key_path(agent_id)), created=row is None)
+                self._audit.append(connection, by, "agent.key", agent_id)
+            self._audit.append(connection, by, "agent.register", agent_id, told)
+        self._admit(connection, agent_id if row is None else "")
+        return agent_id, row is None
 
     @staticmethod
     def person_id(user_id: str) -> str:

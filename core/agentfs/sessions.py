@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
 
 from core.agent_model import Actor, AgentStatus, Session, ToolCall
 from core.agentfs.agents import AgentRegistry
@@ -11,8 +13,10 @@ from core.agentfs.items import ItemStore, ItemWrite
 from core.agentfs.readable import check_readable, without_secrets
 from core.errors import InvalidInput, NotFound
 from core.ids import new_id
-from core.model import Kind, Sensitivity
+from core.model import JSONObject, Kind, Sensitivity
 
+IMPORTED = "agentfs"
+"""The client of sessions whose calls were imported."""
 _SELECT = """
 SELECT s.*, a.name AS agent,
     (SELECT count(*) FROM tool_calls c WHERE c.session_id = s.id) AS calls,
@@ -81,7 +85,7 @@ class SessionStore:
 
     def begin_call(self, agent: str, tool: str, *, by: Actor, parameters_sha256: str | None = None) -> str:
         """Note that a tool runs now: the agent is busy with it; returns the call's id."""
-        _check_tool(tool)
+        check_tool(tool)
         tool = without_secrets(tool)
         with self._database.transaction() as connection:
             agent_id = self._agents.acting(connection, agent, by)
@@ -133,6 +137,59 @@ class SessionStore:
             )
             return [_call(row) for row in rows]
 
+    def import_within(
+        self,
+        connection: sqlite3.Connection,
+        agent_id: str,
+        title: str,
+        made: Sequence[ToolCall],
+        ended: Sequence[ToolCall],
+        *,
+        by: Actor,
+    ) -> str | None:
+        """Keep calls that were ``made`` elsewhere as a session that is over, in the caller's transaction.
+
+        Those ``ended`` are here already and had not ended. Answers the session's id, ``None`` where none was made.
+        """
+        for each in ended:
+            connection.execute(
+                "UPDATE tool_calls SET completed_at = ?, duration_ms = ?, error = ?, result_sha256 = ? WHERE id = ?",
+                (_text(each.completed_at), each.duration_ms, each.error, each.result_sha256, each.id),
+            )
+            told: JSONObject = {"failed": bool(each.error), "result": each.result_sha256}
+            self._items.audit.append(connection, by, "call.finish", each.id, told)
+        if not made:
+            return None
+        session_id = new_id()
+        moments = [moment for each in made for moment in (each.started_at, each.completed_at) if moment is not None]
+        connection.execute(
+            "INSERT INTO sessions (id, agent_id, title, started_at, ended_at, door, client)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (session_id, agent_id, title, _text(min(moments)), _text(max(moments)), by.door, IMPORTED),
+        )
+        for each in made:
+            connection.execute(
+                "INSERT INTO tool_calls (id, agent_id, session_id, tool, started_at, completed_at, duration_ms, error,"
+                " parameters_sha256, result_sha256, door) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    each.id,
+                    agent_id,
+                    session_id,
+                    each.tool,
+                    _text(each.started_at),
+                    _text(each.completed_at),
+                    each.duration_ms,
+                    each.error,
+                    each.parameters_sha256,
+                    each.result_sha256,
+                    each.door,
+                ),
+            )
+            told = {"agent": agent_id, "tool": each.tool, "parameters": each.parameters_sha256}
+            self._items.audit.append(connection, by, "call.import", each.id, {**told, "result": each.result_sha256})
+        self._keep(connection, session_id, by, "session.import")
+        return session_id
+
     def _keep(self, connection: sqlite3.Connection, session_id: str, by: Actor, action: str) -> None:
         """The session as an item, so that it travels like everything else."""
         row = connection.execute(
@@ -153,9 +210,14 @@ class SessionStore:
         self._items.put(connection, write, by=by, action=action, new_item_id=session_id)
 
 
-def _check_tool(tool: str) -> None:
+def check_tool(tool: str) -> None:
+    """Raise InvalidInput when no tool can be called so."""
     if not tool or len(tool) > 200 or not tool.isprintable():
         raise InvalidInput(f"{tool[:40]!r} cannot be a tool's name.", "Use up to 200 printable characters.")
+
+
+def _text(moment: datetime | None) -> str | None:
+    return to_text(moment) if moment is not None else None
 
 
 def _session(row: sqlite3.Row) -> Session:

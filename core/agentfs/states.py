@@ -111,7 +111,7 @@ class StateStore:
         ``kind`` and ``critical`` follow from key and agent where they are not given. Raises StateConflict with the
         current value and version when the race is lost, QuotaExceeded, InvalidInput, NotAdmitted, NotFound.
         """
-        _check_key(key)
+        check_key(key)
         if expires_in is not None and not 0 < expires_in <= 10 * 366 * 86400:
             raise InvalidInput("An expiry must be more than 0 seconds and at most ten years away.")
         text = checked_json(value, "The value")
@@ -123,6 +123,26 @@ class StateStore:
             agent_id = self._writer(connection, agent, by)
             change = _Change(agent_id, key, text, StateOperation.PUT, kind, critical, expires_at, found=found)
             return self._write(connection, change, by, expect)
+
+    def put_within(
+        self,
+        connection: sqlite3.Connection,
+        agent_id: str,
+        key: str,
+        text: str,
+        *,
+        by: Actor,
+        found: Sensitivity,
+        kind: Kind | None = None,
+        critical: bool | None = None,
+        expires_at: datetime | None = None,
+    ) -> State:
+        """As ``put``, in the caller's transaction, of canonical JSON that was scanned under a key that was checked.
+
+        The caller has seen to it that ``by`` may.
+        """
+        change = _Change(agent_id, key, text, StateOperation.PUT, kind, critical, expires_at, found=found)
+        return self._write(connection, change, by, None)
 
     def delete(self, agent: str, key: str, *, by: Actor, expect: int | None = None) -> int:
         """Take the value away, which is a version of its own; returns it. Raises NotFound when there is no value."""
@@ -449,7 +469,8 @@ def _alive(row: sqlite3.Row) -> bool:
     return row["state_value"] is not None and (row["expires_at"] is None or row["expires_at"] > to_text(now()))
 
 
-def _check_key(key: str) -> None:
+def check_key(key: str) -> None:
+    """Raise InvalidInput when no state can have that key."""
     if not key or len(key) > LONGEST_KEY or not key.isprintable() or key != key.strip():
         raise InvalidInput(
             f"{key[:40]!r} cannot be a state's key.",

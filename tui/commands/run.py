@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "messages": ("tui.commands.messages:messages", "What agents and you say to each other."),
     "leases": ("tui.commands.leases:leases", "Who may work on what."),
     "sessions": ("tui.commands.sessions:sessions", "Stretches of work, snapshots of all states, backups."),
+    "agentfs": ("tui.commands.agentfs:agentfs", "An agent as a file that AgentFS opens, and such files as agents."),
     "audit": ("tui.commands.audit:audit", "Who changed what, and whether the record of it is whole."),
     "privacy": ("tui.commands.privacy:privacy", "What is private and why, and who would get what."),
     "share": ("tui.commands.sharing:share", "Share an item with an agent, a team or everybody."),

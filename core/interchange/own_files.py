@@ -1,0 +1,27 @@
+"""The workspace's own files are neither written nor read by interchange.
+
+Opening and closing a live SQLite file beside its connections would drop the locks that keep two writers apart.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from core.agentfs.agentfs import AgentFS
+from core.errors import InvalidInput
+
+
+def refuse_own(agentfs: AgentFS, path: Path) -> None:
+    """Raise InvalidInput when ``path`` lies in the workspace, or is its database under another name."""
+    folder = Path(os.path.realpath(path.parent))
+    root = Path(os.path.realpath(agentfs.root))
+    if root == folder or root in folder.parents or _is_same(path, agentfs.database.path):
+        raise InvalidInput(f"{path} belongs to the workspace itself.", "Name a file outside of it.")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
