@@ -6,13 +6,12 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import click
 
 from core.agent_model import PERSON_TYPE, Actor, ActorKind, Agent
-from core.agentfs.agentfs import AgentFS
+from core.agentfs.identification import is_verified, key_in, open_session
 from core.agentfs.messages import PERSON
 from core.errors import InvalidInput
 from tui.commands.nouns import DOOR, Opened
@@ -47,37 +46,16 @@ class Acting:
             if self.session or self.key_file:
                 raise InvalidInput("A key and a session belong to an agent.", "Name it with --as AGENT.")
             return opened.person
-        verified = self._verified(opened.agentfs, agent)
-        return Actor(ActorKind.AGENT, agent.id, DOOR, verified, self._session(opened.agentfs, agent))
+        return Actor(ActorKind.AGENT, agent.id, DOOR, self._verified(opened, agent), self._session(opened, agent))
 
-    def _verified(self, agentfs: AgentFS, agent: Agent) -> bool:
-        shown = _key_in(self.key_file) if self.key_file else os.environ.get(KEY_VARIABLE, "")
-        if shown:
-            if not agentfs.agents.verify_key(agent.id, shown):
-                raise InvalidInput(
-                    f"The key shown is not the one of {agent.name}.",
-                    f"Without --key-file and ${KEY_VARIABLE} the agent's own key file is used.",
-                )
-            return True
-        try:
-            return agentfs.agents.verify_key(agent.id, agentfs.agents.read_key(agent.id))
-        except OSError:
-            # Another user's agent: it may act, and everyone sees that it showed no key.
-            return False
+    def _verified(self, opened: Opened, agent: Agent) -> bool:
+        shown = key_in(self.key_file) if self.key_file else os.environ.get(KEY_VARIABLE, "")
+        return is_verified(opened.agentfs.agents, agent, shown)
 
-    def _session(self, agentfs: AgentFS, agent: Agent) -> str | None:
+    def _session(self, opened: Opened, agent: Agent) -> str | None:
         """The session named by the flag; one in the environment counts only where it is this agent's."""
         wanted = self.session or os.environ.get(SESSION_VARIABLE, "")
-        if not wanted:
-            return None
-        session = agentfs.sessions.get(wanted)
-        if session.agent_id != agent.id:
-            if not self.session:
-                return None
-            raise InvalidInput(f"{wanted} is a session of {session.agent}, not of {agent.name}.")
-        if session.ended_at is not None:
-            raise InvalidInput(f"The session {wanted} is over.", "`bailiwick sessions start AGENT` begins another.")
-        return session.id
+        return open_session(opened.agentfs, agent, wanted, demanded=bool(self.session)) if wanted else None
 
 
 def acting_options(*, session: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -101,11 +79,3 @@ def acting_options(*, session: bool = True) -> Callable[[Callable[..., Any]], Ca
         return gathered
 
     return decorated
-
-
-def _key_in(name: str) -> str:
-    try:
-        with Path(name).open("rb") as file:
-            return file.read(1024).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise InvalidInput(f"{name} cannot be read ({os.strerror(error.errno or 0)}).") from None
