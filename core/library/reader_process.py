@@ -142,7 +142,10 @@ def _receive(stream: IO[bytes], deadline: float) -> bytes:
 def _exactly(descriptor: int, count: int, deadline: float) -> bytes:
     received = bytearray()
     while len(received) < count:
-        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        # Not select: it knows the first 1,024 descriptors of a process alone.
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        ready = waiting.poll(max(0.0, deadline - time.monotonic()) * 1000)
         if not ready:
             raise TimeoutError
         chunk = os.read(descriptor, min(count - len(received), 1 << 20))
