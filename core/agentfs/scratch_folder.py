@@ -31,8 +31,11 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
 def _held(parent: Path, prefix: str) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        # Another process may have swept it away before it was locked.
+        # Another process may sweep it away before it is locked.
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
         if _locked(descriptor) is not False and folder.is_dir():
             return folder, descriptor
         os.close(descriptor)

@@ -193,7 +193,7 @@ def _refuse_left_behind(target: Path) -> None:
     """SQLite would take what another database of that name left beside it for a part of the new one."""
     for suffix in _LEFT_BEHIND:
         beside = target.with_name(target.name + suffix)
-        if beside.exists():
+        if beside.is_file() and beside.stat().st_size:
             raise InvalidInput(
                 f"{beside} belongs to another database of that name, which is open or was not closed.",
                 "Close what has it open, or name another file.",

@@ -36,7 +36,6 @@ _LIMITS = {
 }
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
 _ALLOWED_FUNCTIONS = {"count", "lower"}
-_ALLOWED_PRAGMAS = {"table_info", "quick_check"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +61,7 @@ def opened_copy(source: Path, folder: Path) -> Iterator[ForeignCopy]:
             _distrust(connection)
             if [tuple(row) for row in connection.execute("PRAGMA quick_check(1)")] != [("ok",)]:
                 raise _damaged(source)
+            connection.set_authorizer(_authorized)
             yield ForeignCopy(connection, sha256)
 
 
@@ -74,11 +74,15 @@ def _copied(source: Path, copy: Path) -> str:
             raise NotFound(f"There is no file {source}.")
         if before[0].size + (before[1].size if before[1] else 0) > LARGEST_FILE:
             raise _too_large(source)
-        sha256 = _copy(source, copy, header=_HEADER)
         copied_wal = copy.with_name(copy.name + "-wal")
         copied_wal.unlink(missing_ok=True)
-        if before[1] is not None and before[1].size:
-            _copy(wal, copied_wal)
+        try:
+            sha256 = _copy(source, copy, header=_HEADER)
+            if before[1] is not None and before[1].size:
+                _copy(wal, copied_wal)
+        except FileNotFoundError:
+            # It was closed at this very moment.
+            continue
         if (_looks(source), _looks(wal)) == before:
             return sha256
     raise Unreachable(f"{source} is being written by another program.", "Close it there, then import it.")
@@ -136,6 +140,8 @@ def _copy(source: Path, copy: Path, *, header: bytes = b"") -> str:
                         raise _too_large(source)
                     digest.update(block)
                     writing.write(block)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise _unreadable(source, error) from None
     return digest.hexdigest()
@@ -157,18 +163,17 @@ def _distrust(connection: sqlite3.Connection) -> None:
     connection.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     deadline = time.monotonic() + READING_SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS_BETWEEN_LOOKS)
-    connection.set_authorizer(_authorized)
 
 
 def _authorized(action: int, first: str | None, second: str | None, _: str | None, through: str | None) -> int:
-    """Plain reading and what the checks need; nothing that a view or a trigger of the file would do."""
+    """Plain reading and nothing that a view or a trigger of the file would do."""
     if through is not None:
         return sqlite3.SQLITE_DENY
     if action in _ALLOWED:
         return sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_FUNCTION and second in _ALLOWED_FUNCTIONS:
         return sqlite3.SQLITE_OK
-    if action == sqlite3.SQLITE_PRAGMA and first in _ALLOWED_PRAGMAS:
+    if action == sqlite3.SQLITE_PRAGMA and first == "table_info":
         return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
 
@@ -178,6 +183,9 @@ def _complaints(source: Path) -> Iterator[None]:
     """What SQLite says about the copy, as a sentence about ``source``."""
     try:
         yield
+    except UnicodeDecodeError:
+        # SQLite's own complaint quoted what is no text.
+        raise _damaged(source) from None
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_TOOBIG:

@@ -14,9 +14,12 @@ from core.errors import InvalidInput
 
 def refuse_own(agentfs: AgentFS, path: Path) -> None:
     """Raise InvalidInput when ``path`` lies in the workspace, or is its database under another name."""
-    folder = Path(os.path.realpath(path.parent))
-    root = Path(os.path.realpath(agentfs.root))
-    if root == folder or root in folder.parents or _is_same(path, agentfs.database.path):
+    try:
+        folder, root = Path(os.path.realpath(path.parent)), Path(os.path.realpath(agentfs.root))
+        is_own = root == folder or root in folder.parents or _is_same(path, agentfs.database.path)
+    except ValueError:
+        raise InvalidInput(f"{str(path)!r} cannot be a file's name.") from None
+    if is_own:
         raise InvalidInput(f"{path} belongs to the workspace itself.", "Name a file outside of it.")
 
 

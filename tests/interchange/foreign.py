@@ -38,7 +38,7 @@ FOLDER, FILE, LINK = 0o40755, 0o100644, 0o120777
 
 
 def make(path: Path, *statements: str, keys: Mapping[str, JSONValue] | None = None) -> Path:
-    """A SQLite file at ``path`` after ``statements``, with ``keys`` in its ``kv_store`` where they are given."""
+    """The SQLite file at ``path`` after ``statements``, with ``keys`` in a ``kv_store`` where they are given."""
     with closing(sqlite3.connect(path)) as connection:
         for statement in statements:
             connection.executescript(statement)
@@ -46,6 +46,15 @@ def make(path: Path, *statements: str, keys: Mapping[str, JSONValue] | None = No
             connection.execute(KEYS)
             rows = [(key, json.dumps(value)) for key, value in keys.items()]
             connection.executemany("INSERT INTO kv_store (key, value) VALUES (?, ?)", rows)
+        connection.commit()
+    return path
+
+
+def insert(path: Path, table: str, columns: str, *rows: tuple[object, ...]) -> Path:
+    """The file at ``path`` with ``rows`` more in a table."""
+    statement = f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(rows[0]))})"  # noqa: S608 - of the tests
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executemany(statement, rows)
         connection.commit()
     return path
 
