@@ -68,7 +68,7 @@ class Removal:
 
 
 def _scrubbed(text: str) -> str:
-    from core.privacy.safe_text import scrub
+    from core.privacy import scrub
 
     return scrub(text)
 

@@ -17,7 +17,7 @@ class LateScrubbing(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Always true; changes ``record``."""
-        from core.privacy.safe_text import ScrubbingFilter
+        from core.privacy import ScrubbingFilter
 
         return ScrubbingFilter().filter(record)
 

@@ -153,9 +153,9 @@ class Guard:
 
         ``published`` as ``holds_secret`` has it.
         """
-        from core.privacy.classification import holds_secret
+        from core.privacy import classification
 
-        if not holds_secret(text, published=published):
+        if not classification.holds_secret(text, published=published):
             return Sensitivity.NONE
         self.keys.ready()
         return Sensitivity.SECRET

@@ -16,7 +16,7 @@ from core.library.passages import cut
 from core.library.readers.sections import Reading
 from core.library.tokens import estimate_tokens, tokenizer_counter
 from core.model import DocumentContent
-from core.privacy.classification import holds_secret
+from core.privacy import classification
 
 PACKAGE_METADATA = "METADATA"
 _CONTINUED = re.compile(r"\n(?: {8}| {7}\|)")
@@ -83,7 +83,7 @@ def extract(request: ReadRequest) -> Extracted:
     )
     texts = (title, *(passage.embedding_text for passage in content.passages))
     published = bool(request.module) or request.path.name == PACKAGE_METADATA
-    return Extracted(content, sha256_hex(data), holds_secret("\n".join(texts), published=published))
+    return Extracted(content, sha256_hex(data), classification.holds_secret("\n".join(texts), published=published))
 
 
 def _read(request: ReadRequest, data: bytes) -> tuple[str, Reading]:

@@ -40,7 +40,7 @@ class Invocation:
     def say(message: str) -> None:
         """Tell a person something beside the answer, without the secrets it might quote."""
         # Imported here: most commands have nothing to say.
-        from core.privacy.safe_text import scrub
+        from core.privacy import scrub
 
         print(scrub(message), file=sys.stderr)
 
