@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from core.model import JSONValue
 from core.privacy import personal_data
 from core.privacy.assignments import assigned_secrets, promises_secret
 from core.privacy.findings import Confidence, Finding, FindingKind, without_overlaps
@@ -103,6 +105,36 @@ def holds_secret(text: str, *, published: bool = False) -> bool:
         return False
     found_more = _outside(text, scanned_secrets(text))
     return any(not published or found.confidence is Confidence.CERTAIN for found in found_more)
+
+
+def holds_secret_in(value: JSONValue, *, published: bool = False) -> bool:
+    """As ``holds_secret``, of a JSON value: its text, and every key and text in it as it is, under its key.
+
+    In the text alone a line's end is ``\\n``, whose ``n`` would hide the beginning of what follows. Raises
+    RecursionError for what is nested too deeply.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    if holds_secret(text, published=published):
+        return True
+    named = list(named_texts(value))
+    if "\\" in text and holds_secret("\n".join(each for each, _ in named), published=published):
+        return True
+    if published or not any(word in text.lower() for word in _PROMISING):
+        return False
+    return any(name and each and promises_secret(name, each) for each, name in named)
+
+
+def named_texts(value: JSONValue, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every key and every scalar but truths and nulls as text, each with the key it stands under."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            yield key, ""
+            yield from named_texts(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from named_texts(each, name)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value), name
 
 
 def _secrets_of(form: SecretFormat, text: str) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from core.errors import InvalidInput
 from core.model import JSONValue
-from core.privacy.classification import PLACEHOLDER, Classifier, home_owners
+from core.privacy.classification import PLACEHOLDER, Classifier, home_owners, named_texts
 from core.privacy.findings import Finding, FindingKind
 
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
@@ -95,7 +95,7 @@ def _redacted(value: JSONValue, classifier: Classifier) -> Redacted:
         if placeholders.given:
             value = _mapped(value, _everywhere(placeholders), "")
         remaining = {
-            finding.kind for text, name in _named_texts(value) for finding in classifier.classify_field(name, text)
+            finding.kind for text, name in named_texts(value) for finding in classifier.classify_field(name, text)
         }
         if not remaining:
             return Redacted(
@@ -168,17 +168,4 @@ def _mapped_object(value: dict[str, JSONValue], leaf: Leaf) -> JSONValue:
 
 
 def _texts(value: JSONValue) -> Iterator[str]:
-    return (text for text, _ in _named_texts(value))
-
-
-def _named_texts(value: JSONValue, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every key and every scalar but truths and nulls as text, each with the key it stands under."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield key, ""
-            yield from _named_texts(each, key)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _named_texts(each, name)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value), name
+    return (text for text, _ in named_texts(value))
