@@ -116,8 +116,8 @@ class Registration:
 class State:
     """One state value at its present version; ``size`` is the bytes of its canonical JSON.
 
-    ``locked``: the value is sealed and the keys are locked, so it is ``None`` here. ``redacted``: who asked gets it
-    without secrets and personal data.
+    ``locked``: the value is sealed and cannot be opened, so it is ``None`` here; ``problem`` says why where it is not
+    that the keys are locked. ``redacted``: who asked gets it without secrets and personal data.
     """
 
     id: str
@@ -135,6 +135,7 @@ class State:
     sealed: bool = False
     locked: bool = False
     redacted: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,8 @@ class Message:
     """One message. ``sequence`` is its 1-based dense place in the log of this workspace.
 
     ``sender_id`` is ``None`` for what Bailiwick itself says. ``recipient`` is a name, a type, or ``everyone``.
-    ``locked``: the content is sealed and the keys are locked, so it is ``None`` here.
+    ``locked``: the content is sealed and cannot be opened, so it is ``None`` here; ``problem`` says why where it is not
+    that the keys are locked.
     """
 
     id: str
@@ -234,6 +236,7 @@ class Message:
     sensitive: Sensitivity = Sensitivity.NONE
     sealed: bool = False
     locked: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +309,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool by an agent: hashes of what went in and came out, never the contents."""
+    """One call of a tool by an agent: hashes of what went in and came out, never the contents.
+
+    ``summary`` says in a few redacted words what it was about, where the client's transcript was there to tell.
+    """
 
     id: str
     agent_id: str
@@ -319,6 +325,8 @@ class ToolCall:
     parameters_sha256: str | None
     result_sha256: str | None
     door: str
+    client: str = ""
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.agent_model import Actor, ActorKind
+from core.agentfs.activity import ActivityStore
 from core.agentfs.agents import AgentRegistry
 from core.agentfs.audit import AuditTrail
 from core.agentfs.audit_check import AuditCheck
@@ -80,8 +81,16 @@ class AgentFS:
         self.messages = MessageStore(self.database, self.items, self.agents, self.guard, self.permissions, self.acting)
         self.leases = LeaseStore(self.database, self.audit, self.agents, self.messages)
         self.sessions = SessionStore(self.database, self.items, self.agents)
+        self.activity = ActivityStore(self.items, self.sessions)
         self.snapshots = SnapshotStore(
-            self.database, self.audit, self.agents, self.states, self.items, root / "snapshots", self.acting
+            self.database,
+            self.audit,
+            self.agents,
+            self.states,
+            self.items,
+            self.permissions,
+            root / "snapshots",
+            self.acting,
         )
         self.reclassifier = Reclassifier(self.database, self.items, self.contents, self.guard, self.settings)
         self.audit_check = AuditCheck(self.database, self.audit, root)

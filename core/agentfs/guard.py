@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from core.config import defaults_folder, user_config_folder
 from core.errors import ConfigurationError, SealBroken
-from core.model import Kind, Level, Sensitivity
+from core.model import JSONValue, Kind, Level, Sensitivity
 
 if TYPE_CHECKING:
     from core.crypto.workspace_keys import WorkspaceKeys
@@ -132,30 +132,34 @@ class Guard:
         return any((self._folder / "slots").glob("*.age"))
 
     def judge(
-        self, path: str, kind: Kind, text: str, *, found: Sensitivity | None = None, level: Level | None = None
+        self, path: str, kind: Kind, value: JSONValue, *, found: Sensitivity | None = None, level: Level | None = None
     ) -> Judged:
-        """What becomes of ``text`` at ``path``.
+        """What becomes of ``value`` at ``path``.
 
         ``found`` is what a scan of the content said already, else it is scanned here; ``level`` is the one it came
         with, else the boundaries give it one. What is sensitive is private.
         """
         rules = self.rules
         if found is None:
-            found = self.scan(text)
+            found = self.scan(value)
         if found is Sensitivity.NONE and rules.matching_patterns(path):
             found = Sensitivity.PATTERN
         level = Level.PRIVATE if found is not Sensitivity.NONE else level or rules.initial_level(kind, path)
         seal = found is not Sensitivity.NONE or (self.settings.seal_all and level is Level.PRIVATE)
         return Judged(level, found, seal)
 
-    def scan(self, text: str, *, published: bool = False) -> Sensitivity:
-        """What the content alone says of ``text``: for whoever scans before taking the lock that ``judge`` is under.
+    def scan(self, value: JSONValue, *, published: bool = False) -> Sensitivity:
+        """What the content alone says of ``value``: for whoever scans before taking the lock that ``judge`` is under.
 
-        ``published`` as ``holds_secret`` has it.
+        ``published`` as ``holds_secret`` has it. What cannot be scanned counts as secret.
         """
         from core.privacy import classification
 
-        if not classification.holds_secret(text, published=published):
+        try:
+            found = classification.holds_secret_in(value, published=published)
+        except RecursionError:
+            found = True
+        if not found:
             return Sensitivity.NONE
         self.keys.ready()
         return Sensitivity.SECRET

@@ -14,7 +14,7 @@ from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.agentfs.guard import Guard, Judged
 from core.ids import new_id, sha256_hex
-from core.model import Item, JSONObject, Kind, Level, Sensitivity
+from core.model import Item, JSONObject, JSONValue, Kind, Level, Sensitivity
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +176,8 @@ class ItemStore:
             return None
         moment = to_text(now())
         sha256 = str(row["sha256"])
-        # What is written at this path later is something else, and nobody has shared that.
-        connection.execute("DELETE FROM shares WHERE item_id = ?", (item_id,))
+        # What is written at this path later is something else: nobody has shared that. What it was kept from still is.
+        connection.execute("DELETE FROM shares WHERE item_id = ? AND opted_out = 0", (item_id,))
         position = self._journal(connection, item_id, "delete", sha256, sha256, moment)
         connection.execute(
             "UPDATE items SET deleted = 1, base_sha256 = sha256, updated_at = ?, version = version + 1, position = ?"
@@ -263,8 +263,8 @@ class ItemStore:
             return {row["item_id"]: Usage(row["access_count"], from_text(row["last_accessed"])) for row in rows}
 
     def _judged(self, write: ItemWrite) -> Judged:
-        text = write.data.decode("utf-8", "replace") if write.found is None else ""
-        return self._guard.judge(write.path, write.kind, text, found=write.found, level=write.level)
+        value = _scannable(write.data) if write.found is None else None
+        return self._guard.judge(write.path, write.kind, value, found=write.found, level=write.level)
 
     def _is_equal(self, row: sqlite3.Row, data: bytes, judged: Judged) -> bool:
         """Whether the item at ``row`` holds ``data`` already, in the form that was judged."""
@@ -297,6 +297,16 @@ class ItemStore:
         )
         assert cursor.lastrowid is not None
         return cursor.lastrowid
+
+
+def _scannable(data: bytes) -> JSONValue:
+    """``data`` as JSON, or as the text it is."""
+    text = data.decode("utf-8", "replace")
+    try:
+        value: JSONValue = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return value
 
 
 def _item(row: sqlite3.Row) -> Item:

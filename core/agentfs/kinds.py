@@ -18,6 +18,14 @@ KINDS_BY_TYPE = {
     "poc": Kind.CODE_EXAMPLE,
     "validation": Kind.IMPLEMENTATION_LOG,
 }
+STATE_KINDS = (
+    Kind.STATE,
+    Kind.DECISION,
+    Kind.RESEARCH_FINDING,
+    Kind.CODE_EXAMPLE,
+    Kind.IMPLEMENTATION_LOG,
+    Kind.ASSUMPTION,
+)
 CRITICAL_KEYS = ("critical/*", "*/critical/*", "decisions/*")
 
 

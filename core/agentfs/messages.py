@@ -27,7 +27,17 @@ from core.agentfs.items import ItemStore, ItemWrite
 from core.agentfs.json_text import checked_json
 from core.agentfs.permissions import Permissions
 from core.agentfs.readable import check_readable
-from core.errors import AccessDenied, BailiwickError, InvalidInput, Locked, NotFound, QuotaExceeded
+from core.errors import (
+    AccessDenied,
+    BailiwickError,
+    InvalidInput,
+    Locked,
+    NotFound,
+    QuotaExceeded,
+    SealBroken,
+    WorkspaceUnusable,
+    WrongKey,
+)
 from core.ids import new_id
 from core.model import JSONValue, Kind, Level, Sensitivity
 
@@ -37,8 +47,8 @@ PERSON = "person"
 LARGEST_MESSAGE = 256 * 1024
 _UNVERIFIED = "The agent showed no key"
 _SELECT = """
-SELECT m.*, s.name AS sender, r.name AS recipient FROM agent_communications m
-LEFT JOIN agents s ON s.id = m.from_agent LEFT JOIN agents r ON r.id = m.to_agent
+SELECT m.*, s.name AS sender, r.name AS recipient, i.owner AS owner FROM agent_communications m
+JOIN items i ON i.id = m.id LEFT JOIN agents s ON s.id = m.from_agent LEFT JOIN agents r ON r.id = m.to_agent
 """
 _STEPS = (MessageStatus.DELIVERED, MessageStatus.READ, MessageStatus.ACKNOWLEDGED)
 _COLUMNS = {
@@ -104,7 +114,7 @@ class MessageStore:
         """
         text = _checked_content(content, type)
         check_readable(type, "The type")
-        found = self._guard.scan(text)
+        found = self._guard.scan(content)
         with self._database.transaction() as connection:
             sender_id = self._party(connection, sender, by, changes=True)
             return self._send(connection, sender_id, to, text, found, by, type, importance, reply_to)
@@ -123,7 +133,7 @@ class MessageStore:
     ) -> Message:
         """As ``send``, in the caller's transaction; without ``sender_id`` Bailiwick itself speaks."""
         text = _checked_content(content, type)
-        return self._send(connection, sender_id, to, text, self._guard.scan(text), by, type, importance, reply_to)
+        return self._send(connection, sender_id, to, text, self._guard.scan(content), by, type, importance, reply_to)
 
     def _send(
         self,
@@ -232,6 +242,12 @@ class MessageStore:
                 sequences.append(row["sequence"])
             self._advance(connection, agent_id, sequences, status, by)
             return self._reread(connection, sequences)
+
+    def delivered_within(
+        self, connection: sqlite3.Connection, agent_id: str, sequences: Sequence[int], *, by: Actor
+    ) -> None:
+        """Note that an agent was given messages, in the caller's transaction; those not sent to it are passed over."""
+        self._advance(connection, agent_id, sequences, MessageStatus.DELIVERED, by)
 
     # Reading the log
 
@@ -349,10 +365,14 @@ class MessageStore:
         return [self._message(row) for row in rows]
 
     def _visible(self, clause: str, parameters: tuple[object, ...], by: Actor | None) -> list[Message]:
-        found, by = self._select(clause, parameters), by or self._acting
-        if by.kind is not ActorKind.AGENT:
-            return found
-        return [message for message in found if by.verified and self._is_party(message.id, by.id)]
+        by = by or self._acting
+        with translated(self._database.path):
+            rows = self._database.connection().execute(f"{_SELECT} {clause}", parameters).fetchall()
+        if by.kind is ActorKind.AGENT:
+            rows = [row for row in rows if by.verified and self._is_party(row["id"], by.id)]
+        elif by.kind is ActorKind.PERSON:
+            rows = [row for row in rows if row["owner"] == by.id]
+        return [self._message(row) for row in rows]
 
     def _reread(self, connection: sqlite3.Connection, sequences: Sequence[int]) -> list[Message]:
         rows = connection.execute(
@@ -369,6 +389,8 @@ class MessageStore:
             content: JSONValue = json.loads(self._items.opened(row["id"], sealed, sealed=True))
         except Locked:
             return _message(row, None, locked=True)
+        except (WrongKey, SealBroken, WorkspaceUnusable) as error:
+            return _message(row, None, locked=True, problem=error.message)
         return _message(row, content)
 
     def _is_party(self, message_id: str, agent_id: str) -> bool:
@@ -466,7 +488,7 @@ def _checked_content(content: JSONValue, kind: str) -> str:
     return text
 
 
-def _message(row: sqlite3.Row, content: JSONValue, *, locked: bool = False) -> Message:
+def _message(row: sqlite3.Row, content: JSONValue, *, locked: bool = False, problem: str = "") -> Message:
     to_type = row["to_type"]
     if to_type is None:
         audience, recipient = Audience.AGENT, row["recipient"]
@@ -495,6 +517,7 @@ def _message(row: sqlite3.Row, content: JSONValue, *, locked: bool = False) -> M
         sensitive=Sensitivity(row["sensitive"]),
         sealed=row["sealed_sha256"] is not None,
         locked=locked,
+        problem=problem,
     )
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from core.agent_model import Actor, ActorKind
+from core.agent_model import Actor, ActorKind, Admission
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, now, translated
 from core.agentfs.guard import Guard
@@ -61,6 +61,18 @@ class Permissions:
         )
         self.record(by, item.id, item.path, operation, decision, hint)
         return decision.redacts
+
+    def require_own(self, by: Actor, item: Item) -> None:
+        """Raise AccessDenied unless the item is ``by``'s own: for what it was before, whoever may read what it is."""
+        if self.is_own(by, item.owner, item.agent_id):
+            self.require(by, item)
+            return
+        from core.access import AccessDecision
+        from core.privacy import Action
+
+        decision = AccessDecision(Action.REFUSE, "Private resource", "history")
+        hint = "Its present value may be shared; what it was before is for its owner and its own agent."
+        self.record(by, item.id, item.path, Operation.READ, decision, hint)
 
     def decision(self, by: Actor, item: Item, operation: Operation = Operation.READ) -> AccessDecision:
         """What ``check_access`` answers, without a record of it: for lists that leave out what may not be seen."""
@@ -147,13 +159,22 @@ class Permissions:
     def _asker(self, by: Actor) -> Asker:
         from core.access import Asker
 
-        teams = self._guard.settings.teams
         if by.kind is not ActorKind.AGENT:
-            return Asker(by.id, teams=teams if by.id == self._guard.settings.user else frozenset())
+            return Asker(by.id, teams=self.teams_of(by.id))
         owner = self.owner_of(by.id)
         if not owner:
             raise NotFound(f"There is no agent {by.id}.", "`bailiwick agents list` shows who is here.")
-        return Asker(owner, by.id, by.verified, teams)
+        return Asker(owner, by.id, by.verified, self.teams_of(owner), self._is_retired(by.id))
+
+    def teams_of(self, user: str) -> frozenset[str]:
+        """The teams ``user`` is known to be in: those in the settings are of the user who works here."""
+        return self._guard.settings.teams if user == self._guard.settings.user else frozenset()
+
+    def _is_retired(self, agent_id: str) -> bool:
+        with translated(self._database.path):
+            connection = self._database.connection()
+            row = connection.execute("SELECT admission FROM agents WHERE id = ?", (agent_id,)).fetchone()
+        return row is None or row["admission"] == Admission.RETIRED
 
     def owner_of(self, agent_id: str) -> str:
         """The user an agent works for, for ever the same; empty for one that is not here."""

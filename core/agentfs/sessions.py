@@ -52,7 +52,7 @@ class SessionStore:
                 )
             else:
                 connection.execute("UPDATE sessions SET ended_at = NULL WHERE id = ?", (session_id,))
-            self._keep(connection, session_id, by, "session.start")
+            self.keep(connection, session_id, by, "session.start")
         return self.get(session_id)
 
     def end(self, session_id: str, *, by: Actor) -> Session:
@@ -60,7 +60,7 @@ class SessionStore:
         if self.get(session_id).ended_at is None:
             with self._database.transaction() as connection:
                 connection.execute("UPDATE sessions SET ended_at = ? WHERE id = ?", (to_text(now()), session_id))
-                self._keep(connection, session_id, by, "session.end")
+                self.keep(connection, session_id, by, "session.end")
         return self.get(session_id)
 
     def get(self, session_id: str) -> Session:
@@ -187,11 +187,11 @@ class SessionStore:
             )
             told = {"agent": agent_id, "tool": each.tool, "parameters": each.parameters_sha256}
             self._items.audit.append(connection, by, "call.import", each.id, {**told, "result": each.result_sha256})
-        self._keep(connection, session_id, by, "session.import")
+        self.keep(connection, session_id, by, "session.import")
         return session_id
 
-    def _keep(self, connection: sqlite3.Connection, session_id: str, by: Actor, action: str) -> None:
-        """The session as an item, so that it travels like everything else."""
+    def keep(self, connection: sqlite3.Connection, session_id: str, by: Actor, action: str) -> None:
+        """The session as an item, so that it travels like everything else; in the caller's transaction."""
         row = connection.execute(
             "SELECT s.*, a.owner FROM sessions s JOIN agents a ON a.id = s.agent_id WHERE s.id = ?", (session_id,)
         ).fetchone()
@@ -249,4 +249,6 @@ def _call(row: sqlite3.Row) -> ToolCall:
         parameters_sha256=row["parameters_sha256"],
         result_sha256=row["result_sha256"],
         door=row["door"],
+        client=row["client"],
+        summary=row["summary"],
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,15 +45,26 @@ class ShareStore:
         return self._select("ORDER BY at DESC, item_id", ())
 
     def put(
-        self, item_id: str, audience: str, name: str, *, by: Actor, in_full: bool = False, opted_out: bool = False
+        self,
+        item_id: str,
+        audience: str,
+        name: str,
+        *,
+        by: Actor,
+        in_full: bool = False,
+        opted_out: bool = False,
+        lifted: Sequence[str] = (),
     ) -> bool:
-        """Share the item, or with ``opted_out`` keep it from a team; says whether that is new. Committed on return."""
+        """Share the item, or with ``opted_out`` keep it from a team; says whether that is new. Committed on return.
+
+        The opt-outs from the teams ``lifted`` end with it.
+        """
         with self._database.transaction() as connection:
             known = connection.execute(
                 "SELECT in_full, opted_out FROM shares WHERE item_id = ? AND audience = ? AND name = ?",
                 (item_id, audience, name),
             ).fetchone()
-            if known is not None and (known["in_full"], known["opted_out"]) == (in_full, opted_out):
+            if known is not None and (known["in_full"], known["opted_out"]) == (in_full, opted_out) and not lifted:
                 return False
             connection.execute(
                 "INSERT INTO shares (item_id, audience, name, in_full, opted_out, shared_by, at)"
@@ -60,7 +73,14 @@ class ShareStore:
                 " at = excluded.at",
                 (item_id, audience, name, int(in_full), int(opted_out), by.id, to_text(now())),
             )
+            connection.execute(
+                "DELETE FROM shares WHERE item_id = ? AND opted_out = 1 AND (audience, name) <> (?, ?)"
+                " AND name IN (SELECT value FROM json_each(?))",
+                (item_id, audience, name, json.dumps(list(lifted))),
+            )
             told: JSONObject = {"audience": audience, "name": name, "in_full": in_full}
+            if lifted:
+                told = {**told, "lifted": list(lifted)}
             self._audit.append(connection, by, "share.opt_out" if opted_out else "share.put", item_id, told)
         return True
 

@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from core.agent_model import Actor, ActorKind, Snapshot, StateChange
+from core.agent_model import Actor, Snapshot, StateChange
 from core.agentfs.agents import AgentRegistry
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_text, translated
 from core.agentfs.items import ItemStore
 from core.agentfs.migration import backup
+from core.agentfs.permissions import Permissions
 from core.agentfs.readable import check_readable
 from core.agentfs.states import StateStore
 from core.crypto.secret import HOW_TO_UNLOCK
-from core.errors import InvalidInput, Locked, NotFound, WorkspaceUnusable
+from core.errors import InvalidInput, Locked, NotFound, SealBroken, WorkspaceUnusable, WrongKey
 from core.ids import new_id
 from core.json_diff import Difference
-from core.model import JSONValue
+from core.model import JSONValue, Kind
 
 _STATES = """
 SELECT s.*, a.name AS agent FROM agent_states s JOIN agents a ON a.id = s.agent_id
@@ -50,6 +51,7 @@ class _Value:
     version: int
     expires_at: datetime | None
     size: int
+    kind: Kind
     sealed: str = ""
 
 
@@ -66,12 +68,14 @@ class SnapshotStore:
         agents: AgentRegistry,
         states: StateStore,
         items: ItemStore,
+        permissions: Permissions,
         folder: Path,
         acting: Actor,
     ) -> None:
         """``folder`` is where the copies lie; ``acting`` is who asks where nobody is named."""
         self._database = database
         self._items = items
+        self._permissions = permissions
         self._acting = acting
         self._audit = audit
         self._agents = agents
@@ -130,7 +134,7 @@ class SnapshotStore:
     ) -> list[StateChange]:
         """How the states differ from ``snapshot`` to ``other``, or to now; all, or one agent's or one session's.
 
-        An agent is shown its own. Of what is sealed while the keys are locked, the values are left out.
+        Everyone is shown what is their own. Of what is sealed while the keys are locked, the values are left out.
         """
         before = self._values_of(self.get(snapshot))
         after = self._values_of(self.get(other)) if other else self._values_now()
@@ -143,8 +147,8 @@ class SnapshotStore:
 
         Every change is a new version in one transaction, and a snapshot of now is taken first, so that a restore can
         be restored from. With ``dry_run`` nothing happens but telling. States of agents that have retired since are
-        left alone, and an agent restores its own. Raises Locked when a sealed value is among them and the keys are
-        locked.
+        left alone, and so is what is not the own of ``by``. Raises Locked when a sealed value is among them that cannot
+        be opened.
         """
         chosen = self.get(snapshot)
         values = self._values_of(chosen)
@@ -152,7 +156,7 @@ class SnapshotStore:
         if dry_run or not planned:
             return Restored(planned, dry_run, None)
         if any((held := values.get((each.agent_id, each.key))) and held.text is None for each in planned):
-            raise Locked("The snapshot holds sealed values, and the keys are locked.", HOW_TO_UNLOCK)
+            raise Locked("The snapshot holds sealed values that cannot be opened now.", HOW_TO_UNLOCK)
         undo = self.take(f"before restoring {chosen.name or chosen.id}", by=by)
         with self._database.transaction() as connection:
             current = self._read_values(connection)
@@ -169,6 +173,7 @@ class SnapshotStore:
                         change.after,
                         by=by,
                         version=change.after_version,
+                        kind=values[change.agent_id, change.key].kind,
                         expires_at=values[change.agent_id, change.key].expires_at,
                     )
             self._audit.append(
@@ -177,8 +182,8 @@ class SnapshotStore:
         return Restored(changes, dry_run, undo)
 
     def _scoped(self, changes: list[StateChange], agent: str, session_id: str, by: Actor) -> list[StateChange]:
-        if by.kind is ActorKind.AGENT:
-            changes = [change for change in changes if change.agent_id == by.id]
+        owner_of = self._permissions.owner_of
+        changes = [each for each in changes if self._permissions.is_own(by, owner_of(each.agent_id), each.agent_id)]
         if agent:
             agent_id = self._agents.get(agent).id
             changes = [change for change in changes if change.agent_id == agent_id]
@@ -219,10 +224,10 @@ class SnapshotStore:
         if sealed:
             try:
                 text = self._items.opened(row["id"], sealed, sealed=True).decode()
-            except Locked:
+            except (Locked, WrongKey, SealBroken, WorkspaceUnusable):
                 text = None
         expires_at = from_text(row["expires_at"]) if row["expires_at"] else None
-        return _Value(row["agent"], text, row["version"], expires_at, row["size"], sealed)
+        return _Value(row["agent"], text, row["version"], expires_at, row["size"], Kind(row["kind"]), sealed)
 
     def _snapshot(self, row: sqlite3.Row) -> Snapshot:
         return Snapshot(

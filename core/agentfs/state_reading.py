@@ -12,7 +12,7 @@ from core.agentfs.database import from_text
 from core.agentfs.guard import Guard
 from core.agentfs.items import ItemStore
 from core.agentfs.permissions import Permissions
-from core.errors import AccessDenied, Locked
+from core.errors import AccessDenied, Locked, SealBroken, WorkspaceUnusable, WrongKey
 from core.model import Item, JSONValue, Kind, Level, Sensitivity
 
 
@@ -51,7 +51,12 @@ class StateReading:
             state = _state(row, self._value(row))
         except Locked:
             return replace(_state(row, None), locked=True)
-        return replace(state, value=self._redacted(state.value), redacted=True) if redacts else state
+        except (WrongKey, SealBroken, WorkspaceUnusable) as error:
+            return replace(_state(row, None), locked=True, problem=error.message)
+        try:
+            return replace(state, value=self._redacted(state.value), redacted=True) if redacts else state
+        except AccessDenied:
+            return None
 
     def states(self, rows: Iterable[sqlite3.Row], by: Actor) -> list[State]:
         """Those that ``by`` may read."""
@@ -59,10 +64,15 @@ class StateReading:
 
     def version(self, row: sqlite3.Row, version: sqlite3.Row, by: Actor) -> JSONValue:
         """The value of a row of ``state_history`` of the state ``row``; raises as ``state``."""
-        redacts = self.require(row, by)
+        self.require_own(row, by)
         data = self._items.opened(row["id"], version["sha256"], sealed=bool(version["sealed"]))
         value: JSONValue = json.loads(data)
-        return self._redacted(value) if redacts else value
+        return value
+
+    def require_own(self, row: sqlite3.Row, by: Actor) -> None:
+        """Raise AccessDenied unless it is ``by``'s own: a former version may hold what made it private then."""
+        if not self._is_plainly_own(row, by):
+            self._permissions.require_own(by, self._item(row))
 
     def _is_plainly_own(self, row: sqlite3.Row, by: Actor) -> bool:
         own = self._permissions.is_own(by, self._permissions.owner_of(row["agent_id"]), row["agent_id"])

@@ -13,7 +13,7 @@ from core.agentfs.database import Database, from_text, now, to_json, to_text, tr
 from core.agentfs.guard import Guard
 from core.agentfs.items import ItemStore, ItemWrite, Written
 from core.agentfs.json_text import checked_json
-from core.agentfs.kinds import is_critical, kind_of
+from core.agentfs.kinds import STATE_KINDS, is_critical, kind_of
 from core.agentfs.permissions import Permissions
 from core.agentfs.readable import check_readable
 from core.agentfs.state_reading import StateReading
@@ -37,7 +37,7 @@ ON CONFLICT (id) DO UPDATE SET state_value = excluded.state_value, updated_at = 
 """
 _HISTORY = (
     "INSERT INTO state_history (state_id, version, operation, sha256, kind, critical, actor, session_id, at,"
-    " restored_from, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " restored_from, sealed, sensitive) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -117,7 +117,8 @@ class StateStore:
         text = checked_json(value, "The value")
         expires_at = now() + timedelta(seconds=expires_in) if expires_in is not None else None
         check_readable(key, "The key")
-        found = self._guard.scan(text)
+        _check_kind(kind)
+        found = self._guard.scan(value)
         self._require_write(agent, key, by, kind)
         with self._database.transaction() as connection:
             agent_id = self._writer(connection, agent, by)
@@ -139,8 +140,9 @@ class StateStore:
     ) -> State:
         """As ``put``, in the caller's transaction, of canonical JSON that was scanned under a key that was checked.
 
-        The caller has seen to it that ``by`` may.
+        The caller has seen to it that ``by`` may. Raises InvalidInput for a kind that no state has.
         """
+        _check_kind(kind)
         change = _Change(agent_id, key, text, StateOperation.PUT, kind, critical, expires_at, found=found)
         return self._write(connection, change, by, None)
 
@@ -156,11 +158,13 @@ class StateStore:
 
     def restore(self, agent: str, key: str, version: int, *, by: Actor, expect: int | None = None) -> State:
         """Make the value of an earlier version the newest one; raises NotFound when that version holds none."""
-        value = self.value_at(agent, key, version, by=by)
+        value, kind = self._version(agent, key, version, by)
         self._require_write(agent, key, by)
         with self._database.transaction() as connection:
             agent_id = self._writer(connection, agent, by)
-            return self.restore_within(connection, agent_id, key, value, by=by, version=version, expect=expect)
+            return self.restore_within(
+                connection, agent_id, key, value, by=by, version=version, kind=kind, expect=expect
+            )
 
     def restore_within(
         self,
@@ -171,19 +175,21 @@ class StateStore:
         *,
         by: Actor,
         version: int | None,
+        kind: Kind,
         expect: int | None = None,
         expires_at: datetime | None = None,
     ) -> State:
-        """As ``restore``, of a value at hand, in the caller's transaction."""
+        """As ``restore``, of a value at hand with the kind it had, in the caller's transaction."""
         text = to_json(value)
         change = _Change(
             agent_id,
             key,
             text,
             StateOperation.RESTORE,
+            kind,
             expires_at=expires_at,
             restored_from=version,
-            found=self._guard.scan(text),
+            found=self._guard.scan(value),
         )
         return self._write(connection, change, by, expect)
 
@@ -240,10 +246,10 @@ class StateStore:
     def history(self, agent: str, key: str, *, limit: int | None = None, by: Actor | None = None) -> list[StateVersion]:
         """The versions of a key, the newest first, all or at most ``limit``.
 
-        Raises NotFound for a key that never was, and AccessDenied.
+        Raises NotFound for a key that never was, and AccessDenied: what a state was before is its owner's.
         """
         row = self._known(agent, key)
-        self._reading.require(row, by or self._acting)
+        self._reading.require_own(row, by or self._acting)
         with translated(self._database.path):
             rows = self._database.connection().execute(
                 "SELECT * FROM state_history WHERE state_id = ? ORDER BY version DESC LIMIT ?",
@@ -254,14 +260,17 @@ class StateStore:
     def value_at(self, agent: str, key: str, version: int, *, by: Actor | None = None) -> JSONValue:
         """The value a key had at ``version``.
 
-        Raises NotFound when there is no such version or it holds no value, and as ``get``.
+        Raises NotFound when there is no such version or it holds no value, Locked, and AccessDenied as ``history``.
         """
+        return self._version(agent, key, version, by or self._acting)[0]
+
+    def _version(self, agent: str, key: str, version: int, by: Actor) -> tuple[JSONValue, Kind]:
         row = self._known(agent, key)
         with translated(self._database.path):
             found = (
                 self._database.connection()
                 .execute(
-                    "SELECT sha256, operation, sealed FROM state_history WHERE state_id = ? AND version = ?",
+                    "SELECT sha256, operation, sealed, kind FROM state_history WHERE state_id = ? AND version = ?",
                     (row["id"], version),
                 )
                 .fetchone()
@@ -270,7 +279,7 @@ class StateStore:
             raise NotFound(f"{key} has no version {version}.", f"Versions 1 to {row['version']} are there.")
         if found["sha256"] is None:
             raise NotFound(f"Version {version} of {key} holds no value ({found['operation']}).")
-        return self._reading.version(row, found, by or self._acting)
+        return self._reading.version(row, found, by), Kind(found["kind"])
 
     def diff(self, agent: str, key: str, before: int, after: int, *, by: Actor | None = None) -> list[JSONChange]:
         """Where version ``after`` differs from version ``before``."""
@@ -369,6 +378,7 @@ class StateStore:
                 values[4],
                 change.restored_from,
                 int(sealed),
+                values[11],
             ),
         )
         value = json.loads(change.text) if change.text is not None else None
@@ -476,6 +486,11 @@ def check_key(key: str) -> None:
             f"{key[:40]!r} cannot be a state's key.",
             f"Use 1 to {LONGEST_KEY} printable characters, such as plan/today.",
         )
+
+
+def _check_kind(kind: Kind | None) -> None:
+    if kind is not None and kind not in STATE_KINDS:
+        raise InvalidInput(f"A state cannot be a {kind}.", f"Known: {', '.join(STATE_KINDS)}.")
 
 
 def _entry(row: sqlite3.Row) -> StateEntry:

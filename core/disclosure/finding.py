@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 
+from core.agent_model import Agent
 from core.agentfs.agentfs import AgentFS
+from core.agentfs.readable import check_readable
 from core.errors import InvalidInput, NotFound
 from core.model import Item, Kind
-from core.privacy import Audience, AudienceKind, Purpose
+from core.privacy import EVERY_TEAM, Audience, AudienceKind, Purpose
 
+LONGEST_TEAM = 200
 OWN_DEVICES = "own-devices"
 LOGS = "logs"
 _PURPOSES = {
@@ -73,11 +76,27 @@ def _audience(agentfs: AgentFS, text: str) -> Audience | None:
     if form == AudienceKind.PUBLIC and not name:
         return Audience.public()
     if form == AudienceKind.TEAM and name:
+        _check_team(name)
         return Audience.team(name, member=name in agentfs.guard.settings.teams)
     if form == AudienceKind.AGENT and name:
-        agent = agentfs.agents.get(name)
-        return Audience.agent(agent.id, agent.owner)
+        return agent_audience(agentfs, agentfs.agents.get(name))
     return None
+
+
+def _check_team(name: str) -> None:
+    """Raise InvalidInput when no team can have that name, or it may not be kept: it stays readable with the item."""
+    if name == EVERY_TEAM:
+        raise InvalidInput(
+            "An item is shared with one team at a time.", "`bailiwick unshare ITEM` keeps it from every team."
+        )
+    if len(name) > LONGEST_TEAM or not name.isprintable() or name != name.strip():
+        raise InvalidInput(f"{name[:40]!r} cannot be a team's name.", f"Use up to {LONGEST_TEAM} printable characters.")
+    check_readable(name, "The team's name")
+
+
+def agent_audience(agentfs: AgentFS, agent: Agent) -> Audience:
+    """The agent as an audience, with the teams of the user it works for."""
+    return Audience.agent(agent.id, agent.owner, agentfs.permissions.teams_of(agent.owner))
 
 
 def find_receiver(agentfs: AgentFS, text: str) -> tuple[Audience, Purpose]:
@@ -109,7 +128,7 @@ def audience_name(agentfs: AgentFS, kind: str, name: str) -> str:
         except NotFound:
             return f"agent {name}"
     if kind == AudienceKind.TEAM:
-        return "every team" if name == "*" else f"team {name}"
+        return "every team" if name == EVERY_TEAM else f"team {name}"
     return {"public": "everybody", "own_devices": "your own devices", "log": "logs", "error_message": "messages"}[kind]
 
 

@@ -46,9 +46,11 @@ def _refuse(agentfs: AgentFS, item: Item, decision: Decision, by: Actor) -> NoRe
 def _unsealed(agentfs: AgentFS, content: bytes, *, redacts: bool) -> bytes:
     """``content``, redacted where asked, once more without any secret; a ValueError says that it is no text."""
     text = content.decode("utf-8")
+    value = _parsed(text)
     if redacts:
-        text = to_json(redact(_parsed(text), agentfs.guard.classifier()).value)
-    if agentfs.guard.scan(text) is not Sensitivity.NONE:
+        value = redact(value, agentfs.guard.classifier()).value
+        text = to_json(value)
+    if agentfs.guard.scan(value) is not Sensitivity.NONE:
         raise AccessDenied("A secret was found in its content: nobody but its owner gets it.")
     return text.encode()
 

@@ -11,7 +11,14 @@ from core.agent_model import ActorKind, AuditFilters
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import translated
 from core.agentfs.shares import ShareRecord
-from core.disclosure.finding import audience_name, audience_text, display_path, find_item, find_receiver
+from core.disclosure.finding import (
+    agent_audience,
+    audience_name,
+    audience_text,
+    display_path,
+    find_item,
+    find_receiver,
+)
 from core.model import Item, Kind, Sensitivity
 from core.privacy import (
     Action,
@@ -122,7 +129,7 @@ def explained(agentfs: AgentFS, item: Item, audience: str = "") -> Explanation:
 
 def audiences(agentfs: AgentFS) -> list[tuple[Audience, Purpose]]:
     """Everyone who could get something here, the narrowest first, each with the purpose it would be for."""
-    agents = [(Audience.agent(each.agent.id, each.agent.owner), Purpose.ANSWER) for each in agentfs.agents.all()]
+    agents = [(agent_audience(agentfs, each.agent), Purpose.ANSWER) for each in agentfs.agents.all()]
     teams = [(Audience.team(name, member=True), Purpose.SYNC) for name in sorted(agentfs.guard.settings.teams)]
     return [
         (Audience.own_devices(), Purpose.SYNC),

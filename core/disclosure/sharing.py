@@ -37,14 +37,16 @@ def share(
 ) -> Shared:
     """Share an item with ``team:NAME``, ``agent:NAME`` or ``public``.
 
-    Raises InvalidInput, with the rule, when the rules would refuse it all the same (then nothing is noted),
-    AccessDenied when ``by`` is not its owner, and NotFound.
+    What the owner opted out of before holds no longer for that team, and for the public not at all. Raises
+    InvalidInput, with the rule, when the rules would refuse it all the same (then nothing is noted), AccessDenied when
+    ``by`` is not its owner, or an agent that would undo an opt-out of somebody else's, and NotFound.
     """
     item, whom = find_item(agentfs, target), find_audience(agentfs, audience)
     _require_owner(agentfs, item, by)
     subject = agentfs.permissions.subject(item)
     wanted = Share(whom.kind, whom.name, in_full)
-    opt_outs = tuple(each for each in subject.opt_outs if whom.kind is not AudienceKind.TEAM or each != whom.name)
+    lifted = _lifted(agentfs, item, whom, by)
+    opt_outs = tuple(each for each in subject.opt_outs if each not in lifted)
     others = tuple(each for each in subject.shares if (each.audience, each.name) != (whom.kind, whom.name))
     decision = decide(
         agentfs.guard.rules, replace(subject, shares=(*others, wanted), opt_outs=opt_outs), whom, Purpose.SHARE
@@ -56,8 +58,27 @@ def share(
             "`bailiwick privacy explain ITEM` shows every rule.",
             {"rule": decision.rule},
         )
-    changed = not dry_run and agentfs.shares.put(item.id, whom.kind.value, whom.name, by=by, in_full=in_full)
+    changed = not dry_run and agentfs.shares.put(
+        item.id, whom.kind.value, whom.name, by=by, in_full=in_full, lifted=lifted
+    )
     return Shared(item, named, decision, changed, dry_run)
+
+
+def _lifted(agentfs: AgentFS, item: Item, whom: Audience, by: Actor) -> tuple[str, ...]:
+    """The teams whose opt-outs sharing with ``whom`` ends: that from every team stays, the named one is excepted."""
+    if whom.kind is AudienceKind.AGENT:
+        return ()
+    kept = [each for each in agentfs.shares.of(item.id) if each.opted_out]
+    if whom.kind is AudienceKind.TEAM:
+        kept = [each for each in kept if each.name in (whom.name, EVERY_TEAM)]
+    if by.kind is ActorKind.AGENT and any(each.shared_by != by.id for each in kept):
+        raise AccessDenied(
+            "Its owner opted out of sharing it so, and only its owner takes that back.",
+            f"{item.owner} may share it.",
+            {"reason": "Private resource"},
+        )
+    public = whom.kind is AudienceKind.PUBLIC
+    return tuple(each.name for each in kept if public or each.name != EVERY_TEAM)
 
 
 def unshare(agentfs: AgentFS, target: str, audience: str = "", *, by: Actor) -> Unshared:

@@ -84,10 +84,7 @@ ACTIONS: dict[str, tuple[Callable[[World], object], list[str]]] = {
     "retire": (lambda w: w.agentfs.agents.retire("nia", by=ADA, reason=CANARY), ["agent.retire"]),
     "put": (lambda w: w.agentfs.states.put("nia", CANARY, CANARY, by=w.sam), ["state.put"]),
     "delete": (lambda w: w.agentfs.states.delete("nia", f"{CANARY}/k", by=w.sam), ["state.delete"]),
-    "restore": (
-        lambda w: w.agentfs.states.restore("nia", f"{CANARY}/k", 1, by=w.sam),
-        ["access.allow", "state.restore"],
-    ),
+    "restore": (lambda w: w.agentfs.states.restore("nia", f"{CANARY}/k", 1, by=ADA), ["state.restore"]),
     "expire": (lambda w: w.agentfs.states.expire(), ["state.expire"]),
     "put expired": (lambda w: w.agentfs.states.put("nia", "short", 2, by=w.sam), ["state.expire", "state.put"]),
     "send": (lambda w: w.agentfs.messages.send("sam", "everyone", CANARY, by=w.sam), ["message.send"]),

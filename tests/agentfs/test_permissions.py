@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.guard import PrivacySettings, privacy_settings
 from core.errors import AccessDenied
 from core.ids import sha256_hex
-from core.model import Level
+from core.model import Kind, Level
 from tests.agentfs.acting import ADA, join
 from tests.agentfs.canaries import new_canary
 
@@ -112,7 +113,7 @@ def test_another_user_gets_nothing_private(agentfs: AgentFS) -> None:
 
 
 def test_findings_reach_the_agents_of_teammates_without_personal_data(tmp_path: Path) -> None:
-    settings = privacy_settings(tmp_path, user="ada", teams=["core"])
+    settings = privacy_settings(tmp_path, user="tom", teams=["core"])
     opened = AgentFS(tmp_path / "w", privacy=replace(settings, key_files=tmp_path / "keys"))
     scout = join(opened, "scout")
     visitor = opened.agents.register("visitor", "research", owner="tom", by=TOM).agent
@@ -121,9 +122,12 @@ def test_findings_reach_the_agents_of_teammates_without_personal_data(tmp_path: 
     found = opened.states.get("scout", "findings/a", by=toms)
     assert (found.value, found.redacted) == ({"who": "<email-1>", "what": "it works"}, True)
     assert [state.value for state in opened.states.all("scout", by=toms)] == [found.value]
-    with pytest.raises(AccessDenied, match="redacted"):
+    with pytest.raises(AccessDenied, match="Only its owner"):
         opened.states.put("scout", "findings/a", found.value, by=toms)
     opened.close()
+    with closing(AgentFS(tmp_path / "w", None, ADA, replace(settings, user="ada", key_files=tmp_path / "keys"))) as adas:
+        with pytest.raises(AccessDenied, match="No team access"):  # which teams Tom is in is not known here
+            adas.states.get("scout", "findings/a", by=toms)
 
 
 def test_an_unverified_agent_is_not_believed(agentfs: AgentFS) -> None:
@@ -142,6 +146,40 @@ def test_messages_are_for_their_parties_and_the_owner(agentfs: AgentFS) -> None:
     for stranger in (other, TOM):
         with pytest.raises(AccessDenied, match="Private resource"):
             agentfs.messages.get(message.id, by=stranger)
+
+
+def test_what_a_state_was_before_is_its_owners(agentfs: AgentFS) -> None:
+    scout, critic = join(agentfs, "scout", "documentation"), join(agentfs, "critic")
+    canary = new_canary()
+    agentfs.states.put("scout", "plan", {"token": canary}, by=scout)
+    agentfs.states.put("scout", "plan", "clean", by=scout, kind=Kind.RESEARCH_FINDING)
+    assert agentfs.states.get("scout", "plan", by=critic).value == "clean"
+    for asked in (
+        lambda: agentfs.states.value_at("scout", "plan", 1, by=critic),
+        lambda: agentfs.states.value_at("scout", "plan", 2, by=critic),
+        lambda: agentfs.states.diff("scout", "plan", 1, 2, by=critic),
+        lambda: agentfs.states.history("scout", "plan", by=critic),
+        lambda: agentfs.states.restore("scout", "plan", 1, by=critic),
+    ):
+        with pytest.raises(AccessDenied, match="Private resource"):
+            asked()
+    restored = agentfs.states.restore("scout", "plan", 1, by=scout)
+    assert (restored.kind, restored.level, restored.sealed) == (Kind.STATE, Level.PRIVATE, True)
+
+
+@pytest.mark.parametrize("stranger", ["unverified", "another person"])
+def test_snapshots_show_and_restore_ones_own(agentfs: AgentFS, stranger: str) -> None:
+    scout = join(agentfs, "scout")
+    agentfs.states.put("scout", "plan", {"token": new_canary()}, by=scout)
+    snapshot = agentfs.snapshots.take("before", by=ADA)
+    agentfs.states.put("scout", "plan", 2, by=scout)
+    by = TOM if stranger == "another person" else replace(scout, verified=False)
+    assert agentfs.snapshots.compare(snapshot.id, by=by) == []
+    assert agentfs.snapshots.restore(snapshot.id, by=by).changes == ()
+    assert agentfs.states.get("scout", "plan", by=ADA).value == 2
+    agentfs.messages.send("scout", "person", "for ada", by=scout)
+    assert agentfs.messages.page(1, 1, by=by) == []
+    assert len(agentfs.messages.page(1, 1, by=ADA)) == 1
 
 
 def test_an_agent_compares_and_restores_its_own(agentfs: AgentFS) -> None:

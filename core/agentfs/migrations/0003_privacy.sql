@@ -16,6 +16,8 @@ ALTER TABLE agent_states ADD COLUMN level TEXT NOT NULL DEFAULT 'private';
 ALTER TABLE agent_states ADD COLUMN sensitive TEXT NOT NULL DEFAULT 'unknown';
 ALTER TABLE agent_states ADD COLUMN sealed_sha256 TEXT;
 ALTER TABLE state_history ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE state_history ADD COLUMN sensitive TEXT NOT NULL DEFAULT 'unknown';
+CREATE INDEX state_history_to_classify ON state_history (state_id) WHERE sensitive = 'unknown' AND sha256 IS NOT NULL;
 ALTER TABLE agent_communications ADD COLUMN level TEXT NOT NULL DEFAULT 'private';
 ALTER TABLE agent_communications ADD COLUMN sensitive TEXT NOT NULL DEFAULT 'unknown';
 ALTER TABLE agent_communications ADD COLUMN sealed_sha256 TEXT;
