@@ -7,27 +7,31 @@ another one's items is what the one door of privacy says, so that a redacted ans
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.model import Level, Operation
-from core.privacy import Action, Audience, AudienceKind, PrivacyRules, Purpose, Subject, decide
+from core.privacy import EVERY_TEAM, Action, Audience, AudienceKind, PrivacyRules, Purpose, Subject, decide
 
 NO_TEAM_ACCESS = "No team access"
 PRIVATE_RESOURCE = "Private resource"
 NOT_VERIFIED = "The agent showed no key"
+RETIRED = "The agent is retired"
+NOT_ITS_OWNER = "Only its owner and the agents of its owner change it"
 
 
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Who asks: a user, or with ``agent`` (its id) an agent that works for the user.
 
-    ``verified`` says that an agent showed its key; ``teams`` are the teams the user is in.
+    ``verified`` says that an agent showed its key, ``retired`` that it has ended; ``teams`` are the teams the user is
+    in.
     """
 
     user: str
     agent: str = ""
     verified: bool = True
     teams: frozenset[str] = frozenset()
+    retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,16 @@ class AccessDecision:
 def check_access(
     rules: PrivacyRules, asker: Asker, resource: Subject, operation: Operation = Operation.READ
 ) -> AccessDecision:
-    """Whether ``asker`` may do ``operation`` with ``resource``. Pure and thread-safe."""
+    """Whether ``asker`` may do ``operation`` with ``resource``. Pure and thread-safe.
+
+    Who was given something by a share may read it; what may be written does not depend on shares.
+    """
+    if asker.retired:
+        return AccessDecision(Action.REFUSE, RETIRED, "retired")
+    if operation is Operation.WRITE:
+        if asker.user != resource.owner:
+            return AccessDecision(Action.REFUSE, NOT_ITS_OWNER, "owner")
+        resource = replace(resource, shares=())
     if not asker.agent:
         return _of_user(rules, asker, resource)
     own = asker.user == resource.owner and resource.agent == asker.agent
@@ -61,7 +74,7 @@ def check_access(
         return AccessDecision(Action.ALLOW, "Its own", "owner")
     if not asker.verified:
         return AccessDecision(Action.REFUSE, NOT_VERIFIED, "verified")
-    return _of_agent(rules, asker, resource, operation)
+    return _of_agent(rules, asker, resource)
 
 
 def _of_user(rules: PrivacyRules, asker: Asker, resource: Subject) -> AccessDecision:
@@ -74,19 +87,18 @@ def _of_user(rules: PrivacyRules, asker: Asker, resource: Subject) -> AccessDeci
     if resource.level is Level.PRIVATE:
         return AccessDecision(Action.REFUSE, PRIVATE_RESOURCE, "level")
     named = {share.name for share in resource.shares if share.audience is AudienceKind.TEAM}
-    if asker.teams and (not named or named & asker.teams):
+    teams = asker.teams & named if named or EVERY_TEAM in resource.opt_outs else asker.teams
+    if teams.difference(resource.opt_outs):
         return AccessDecision(Action.ALLOW, "Team access", "level")
     return AccessDecision(Action.REFUSE, NO_TEAM_ACCESS, "level")
 
 
-def _of_agent(rules: PrivacyRules, asker: Asker, resource: Subject, operation: Operation) -> AccessDecision:
+def _of_agent(rules: PrivacyRules, asker: Asker, resource: Subject) -> AccessDecision:
     if asker.user != resource.owner and not (allowed := _of_user(rules, asker, resource)).is_allowed:
         return allowed
-    answer = decide(rules, resource, Audience.agent(asker.agent, asker.user), Purpose.ANSWER)
-    if answer.action is Action.ALLOW or (answer.action is Action.REDACT and operation is Operation.READ):
+    answer = decide(rules, resource, Audience.agent(asker.agent, asker.user, asker.teams), Purpose.ANSWER)
+    if answer.action in (Action.ALLOW, Action.REDACT):
         return AccessDecision(answer.action, answer.reason, answer.rule)
-    if answer.action is Action.REDACT:
-        return AccessDecision(Action.REFUSE, "Who reads it redacted may not write it", answer.rule)
     return AccessDecision(Action.REFUSE, PRIVATE_RESOURCE, answer.rule)
 
 

@@ -61,14 +61,15 @@ class AudienceKind(StrEnum):
 class Audience:
     """Who would get it.
 
-    ``name`` is the agent's or the team's; ``user`` the one an agent works for; ``member`` whether the receiver and the
-    item's owner are both in the team. Use the class methods.
+    ``name`` is the agent's or the team's; ``user`` the one an agent works for and ``teams`` those that user is in;
+    ``member`` whether the receiver and the item's owner are both in the team. Use the class methods.
     """
 
     kind: AudienceKind
     name: str = ""
     user: str = ""
     member: bool = False
+    teams: frozenset[str] = frozenset()
 
     @classmethod
     def own_devices(cls) -> Audience:
@@ -76,9 +77,9 @@ class Audience:
         return cls(AudienceKind.OWN_DEVICES)
 
     @classmethod
-    def agent(cls, name: str, user: str) -> Audience:
-        """Agent ``name`` of this workspace, working for ``user``."""
-        return cls(AudienceKind.AGENT, name, user)
+    def agent(cls, name: str, user: str, teams: frozenset[str] = frozenset()) -> Audience:
+        """Agent ``name`` of this workspace, working for ``user``, who is in ``teams``."""
+        return cls(AudienceKind.AGENT, name, user, teams=teams)
 
     @classmethod
     def team(cls, name: str, member: bool) -> Audience:
@@ -118,8 +119,8 @@ class Subject:
     """An item as the door sees it: never its content.
 
     ``agent`` is the agent whose own it is, empty for what belongs to the user; ``findings`` sums up its classification;
-    ``opt_outs`` are the teams its owner opted out of, ``*`` for every team. ``critical`` is carried for those who show
-    the decision: no rule of privacy depends on it.
+    ``opt_outs`` are the teams its owner opted out of, ``*`` for every team but those it is shared with by name.
+    ``critical`` is carried for those who show the decision: no rule of privacy depends on it.
     """
 
     path: str
@@ -185,12 +186,21 @@ class _Case:
         """The explicit shares that include this audience: those with it and those with a wider one."""
         return tuple(share for share in self.item.shares if self._includes(share))
 
+    @property
+    def is_named_in_share(self) -> bool:
+        """Whether it was shared with this very team: then that was said after an opt-out from every team."""
+        return any(
+            share.audience is self.audience.kind and share.name == self.audience.name for share in self.item.shares
+        )
+
     def _includes(self, share: Share) -> bool:
         who = self.audience
         if share.audience is AudienceKind.PUBLIC:
             return who.kind in (AudienceKind.AGENT, AudienceKind.TEAM, AudienceKind.PUBLIC)
+        if share.audience is AudienceKind.TEAM and who.kind is AudienceKind.AGENT:
+            return share.name in who.teams
         if share.audience is AudienceKind.TEAM:
-            return who.kind is AudienceKind.AGENT or (who.kind is AudienceKind.TEAM and who.name == share.name)
+            return who.kind is AudienceKind.TEAM and who.name == share.name
         return share.audience is AudienceKind.AGENT is who.kind and who.name == share.name
 
 
@@ -237,7 +247,7 @@ def _sensitive(case: _Case, why: str) -> Answer:
 
 def _opt_out(case: _Case) -> Answer | None:
     outs, who = case.item.opt_outs, case.audience
-    if who.kind is AudienceKind.TEAM and (who.name in outs or EVERY_TEAM in outs):
+    if who.kind is AudienceKind.TEAM and (who.name in outs or (EVERY_TEAM in outs and not case.is_named_in_share)):
         return Action.REFUSE, f"Its owner opted out of sharing it with team {who.name}."
     if who.kind is AudienceKind.PUBLIC and outs:
         return Action.REFUSE, "Its owner opted out of sharing it with a team, so the public does not get it either."

@@ -51,6 +51,9 @@ SCOUT, CRITIC = Asker("ada", "scout"), Asker("ada", "critic")
         (TEAMMATE, item(Level.TEAM), "allow: Team access"),
         (TEAMMATE, item(Level.TEAM, shares=(Share(AudienceKind.TEAM, "other"),)), "refuse: No team access"),
         (TEAMMATE, item(Level.TEAM, shares=(Share(AudienceKind.TEAM, "core"),)), "allow: Team access"),
+        (TEAMMATE, item(Level.TEAM, opt_outs=("core",)), "refuse: No team access"),
+        (TEAMMATE, item(Level.TEAM, opt_outs=("*",)), "refuse: No team access"),
+        (TEAMMATE, item(Level.TEAM, opt_outs=("*",), shares=(Share(AudienceKind.TEAM, "core"),)), "allow: Team access"),
         (TOM, item(Level.PUBLIC), "allow: Public resource"),
         (TOM, item(Level.PUBLIC, findings=SECRET), "refuse: Private resource"),
         (TOM, item(Level.PUBLIC, path="x/credentials"), "refuse: Private resource"),
@@ -72,6 +75,11 @@ def test_users(asker: Asker, subject: Subject, expected: str) -> None:
         (CRITIC, item(Level.TEAM, Kind.IMPLEMENTATION_LOG), "refuse"),
         (CRITIC, item(shares=(Share(AudienceKind.AGENT, "critic"),)), "allow"),
         (CRITIC, item(shares=(Share(AudienceKind.AGENT, "other"),)), "refuse"),
+        (CRITIC, item(shares=(Share(AudienceKind.TEAM, "core"),)), "refuse"),
+        (replace(CRITIC, teams=frozenset({"core"})), item(shares=(Share(AudienceKind.TEAM, "core"),)), "allow"),
+        (replace(CRITIC, teams=frozenset({"web"})), item(shares=(Share(AudienceKind.TEAM, "core"),)), "refuse"),
+        (replace(CRITIC, retired=True), item(Level.TEAM, Kind.RESEARCH_FINDING), "refuse"),
+        (replace(SCOUT, retired=True), item(), "refuse"),
         (replace(CRITIC, verified=False), item(Level.TEAM, Kind.RESEARCH_FINDING), "refuse"),
         (replace(SCOUT, verified=False), item(), "refuse"),
         (replace(CRITIC, user="tom"), item(Level.TEAM, Kind.RESEARCH_FINDING), "refuse"),
@@ -90,6 +98,23 @@ def test_who_gets_it_redacted_may_not_write_it() -> None:
     subject = item(Level.TEAM, Kind.RESEARCH_FINDING)
     assert check_access(RULES, toms, subject).action is Action.REDACT
     assert not check_access(RULES, toms, subject, Operation.WRITE).is_allowed
+
+
+@pytest.mark.parametrize(
+    ("asker", "subject", "expected"),
+    [
+        (ADA, item(), "allow"),
+        (CRITIC, item(Level.TEAM, Kind.RESEARCH_FINDING), "allow"),
+        (CRITIC, item(kind=Kind.DOCUMENT, agent=""), "allow"),
+        (CRITIC, item(shares=(Share(AudienceKind.AGENT, "critic"),)), "refuse"),
+        (CRITIC, item(shares=(Share(AudienceKind.PUBLIC, in_full=True),)), "refuse"),
+        (TOM, item(Level.PUBLIC), "refuse"),
+        (TEAMMATE, item(Level.TEAM), "refuse"),
+        (Asker("tom", "toms"), item(Level.PUBLIC, Kind.DOCUMENT, agent=""), "refuse"),
+    ],
+)
+def test_writing_needs_the_same_user_and_no_share_gives_it(asker: Asker, subject: Subject, expected: str) -> None:
+    assert check_access(RULES, asker, subject, Operation.WRITE).action == expected
 
 
 askers = st.builds(
@@ -124,6 +149,16 @@ def test_a_share_never_takes_anything_away(asker: Asker, subject: Subject, team:
     before = check_access(RULES, asker, replace(subject, level=Level.PRIVATE))
     shared = replace(subject, level=Level.PRIVATE, shares=(Share(AudienceKind.TEAM, team),))
     assert check_access(RULES, asker, shared).is_allowed or not before.is_allowed
+
+
+@given(asker=askers, subject=subjects, audience=st.sampled_from(["agent", "team", "public"]))
+def test_a_share_gives_nobody_more_to_write(asker: Asker, subject: Subject, audience: str) -> None:
+    name = {"agent": asker.agent, "team": "core", "public": ""}[audience]
+    shared = replace(subject, shares=(Share(AudienceKind(audience), name, in_full=True),))
+    decision = check_access(RULES, asker, shared, Operation.WRITE)
+    assert decision == check_access(RULES, asker, subject, Operation.WRITE)
+    assert decision.action in (Action.ALLOW, Action.REFUSE)
+    assert asker.user == subject.owner or not decision.is_allowed
 
 
 def test_the_defaults_are_the_strategys(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from core.disclosure.sharing import share, unshare
 from core.errors import AccessDenied, InvalidInput, Locked, NotFound
 from core.model import Sensitivity
 from core.privacy import Action, Audience, Purpose
-from tests.agentfs.acting import ADA, join
+from tests.agentfs.acting import ADA, join, pass_time
 from tests.agentfs.canaries import new_canary
 
 TEAM = Audience.team("core", member=True)
@@ -148,6 +148,81 @@ def test_unsharing_takes_back_and_opts_out_of_what_is_shared_by_itself(agentfs: 
             unshare(agentfs, target, "team:core", by=ADA)
     share(agentfs, "scout/assumptions/a", "team:core", by=ADA)
     assert leaves(agentfs, "scout/assumptions/a", TEAM)[0] is Action.ALLOW
+
+
+def kept_from_team(agentfs: AgentFS, target: str) -> str:
+    decision = explanation(agentfs, target, "team:core").answers[0].decision
+    return decision.rule if decision.action is Action.REFUSE else ""
+
+
+def test_an_opt_out_outlives_what_it_was_said_of(agentfs: AgentFS, scout: Actor) -> None:
+    target = "scout/assumptions/a"
+    agentfs.states.put("scout", "assumptions/a", 1, by=scout)
+    assert unshare(agentfs, target, by=ADA).opted_out == ("every team",)
+    agentfs.states.delete("scout", "assumptions/a", by=scout)
+    agentfs.states.put("scout", "assumptions/a", 2, by=scout, expires_in=60)
+    assert kept_from_team(agentfs, target) == "opt_out"
+    pass_time(agentfs.database, 61)
+    agentfs.states.put("scout", "assumptions/a", 3, by=scout)
+    assert kept_from_team(agentfs, target) == "opt_out"
+    share(agentfs, target, "team:core", by=ADA)
+    assert kept_from_team(agentfs, target) == ""
+    agentfs.states.delete("scout", "assumptions/a", by=ADA)
+    agentfs.states.put("scout", "assumptions/a", 4, by=scout)
+    assert kept_from_team(agentfs, target) == "opt_out"
+
+
+def test_a_team_is_excepted_from_an_opt_out_from_every_team(agentfs: AgentFS, scout: Actor) -> None:
+    target, other = "scout/assumptions/a", Audience.team("other", member=True)
+    agentfs.states.put("scout", "assumptions/a", "it holds", by=scout)
+    unshare(agentfs, target, by=ADA)
+    for refused in (lambda: leaves(agentfs, target, TEAM), lambda: leaves(agentfs, target, other)):
+        with pytest.raises(AccessDenied, match="opted out"):
+            refused()
+    assert share(agentfs, target, "team:core", by=ADA).changed
+    assert leaves(agentfs, target, TEAM)[0] is Action.ALLOW
+    with pytest.raises(AccessDenied, match="opted out"):
+        leaves(agentfs, target, other)
+    assert share(agentfs, target, "public", by=ADA).changed
+    assert leaves(agentfs, target, other)[0] is Action.ALLOW
+    assert not [each for each in agentfs.shares.of(find_item(agentfs, target).id) if each.opted_out]
+    assert agentfs.audit_check.verify().whole
+
+
+def test_an_agent_does_not_undo_the_opt_out_of_its_user(agentfs: AgentFS, scout: Actor) -> None:
+    agentfs.states.put("scout", "assumptions/a", 1, by=scout)
+    for audience in ("", "team:core"):
+        unshare(agentfs, "scout/assumptions/a", audience, by=ADA)
+        for wider in ("team:core", "public"):
+            with pytest.raises(AccessDenied, match="only its owner takes that back"):
+                share(agentfs, "scout/assumptions/a", wider, by=scout)
+        share(agentfs, "scout/assumptions/a", "public", by=ADA)
+        unshare(agentfs, "scout/assumptions/a", "public", by=ADA)
+    unshare(agentfs, "scout/assumptions/a", "team:core", by=scout)
+    assert share(agentfs, "scout/assumptions/a", "team:core", by=scout).changed
+
+
+@pytest.mark.parametrize("team", ["*", "a\nb", " core", "x" * 201, "ghp_a8Kd02LmQz7Xw93VbN5tRy6Uc1Pe4Sf0Gh2J"])
+def test_what_cannot_be_a_team_is_refused_before_it_is_kept(agentfs: AgentFS, scout: Actor, team: str) -> None:
+    item = agentfs.states.put("scout", "assumptions/a", 1, by=scout)
+    for said in (share, unshare):
+        with pytest.raises(InvalidInput):
+            said(agentfs, item.id, f"team:{team}", by=ADA)
+    assert agentfs.shares.all() == []
+
+
+def test_a_team_share_is_no_share_with_the_owners_agents_outside_it(agentfs: AgentFS, scout: Actor) -> None:
+    critic = join(agentfs, "critic")
+    agentfs.states.put("scout", "note", "a note", by=scout)
+    share(agentfs, "scout/note", "team:strangers", by=ADA)
+    with pytest.raises(AccessDenied, match="Private resource"):
+        agentfs.states.get("scout", "note", by=critic)
+    share(agentfs, "scout/note", "team:core", by=ADA)
+    assert agentfs.states.get("scout", "note", by=critic).value == "a note"
+    with pytest.raises(AccessDenied):
+        agentfs.states.delete("scout", "note", by=critic)
+    with pytest.raises(AccessDenied):
+        agentfs.states.put("scout", "note", "mine", by=critic)
 
 
 def test_only_the_owner_shares(agentfs: AgentFS, scout: Actor) -> None:

@@ -32,9 +32,10 @@ MARA = "mara"
 SECRET = Summary(((FindingKind.SECRET, 1),))
 PERSONAL = Summary(((FindingKind.EMAIL, 2),))
 OPEN = {AudienceKind.AGENT: "helper", AudienceKind.TEAM: "core", AudienceKind.PUBLIC: ""}
+HELPER = Audience.agent("helper", MARA, frozenset({"core"}))
 AUDIENCES = (
     Audience.own_devices(),
-    Audience.agent("helper", MARA),
+    HELPER,
     Audience.team("core", member=True),
     Audience.team("core", member=False),
     Audience.public(),
@@ -79,11 +80,15 @@ TABLE: list[tuple[str, Subject, str]] = [
     ("private, shared with the public", item(shares=PUBLIC_SHARE), "saaaa--"),
     ("private, shared with the team", item(shares=TEAM_SHARE), "saaa---"),
     ("private of another agent, shared with the agent", item(agent="planner", shares=AGENT_SHARE), "sa-----"),
-    ("private of another agent, shared with others", item(agent="planner", shares=OTHER_SHARES), "sa-----"),
+    ("private of another agent, shared with others", item(agent="planner", shares=OTHER_SHARES), "s------"),
     ("team, shared with others", item(Level.TEAM, shares=OTHER_SHARES), "aaa--rr"),
     ("public and shared", item(Level.PUBLIC, shares=PUBLIC_SHARE), "aaaaarr"),
     ("opted out of the team", item(Level.TEAM, opt_outs=("core",)), "aa---rr"),
     ("opted out of every team", item(Level.TEAM, opt_outs=("*",)), "aa---rr"),
+    ("opted out of every team but this one", item(Level.TEAM, opt_outs=("*",), shares=TEAM_SHARE), "aaaa-rr"),
+    ("opted out of every team, shared with others", item(Level.TEAM, opt_outs=("*",), shares=OTHER_SHARES), "aa---rr"),
+    ("opted out of every team, shared with the public", item(opt_outs=("*",), shares=PUBLIC_SHARE), "sa-----"),
+    ("private of another agent, shared with the team", item(agent="planner", shares=TEAM_SHARE), "saaa---"),
     ("opted out of another team", item(Level.TEAM, opt_outs=("other",)), "aaa--rr"),
     ("opted out, yet shared", item(Level.TEAM, opt_outs=("core",), shares=PUBLIC_SHARE), "aa---rr"),
     ("a secret in it", item(Level.PUBLIC, findings=SECRET, shares=PUBLIC_SHARE), "s------"),
@@ -137,6 +142,18 @@ def test_a_private_level_is_stronger_than_an_open_control() -> None:
 
 def test_an_agent_of_somebody_else_gets_nothing_private() -> None:
     assert decide(rules(), item(), Audience.agent("helper", "tom"), Purpose.ANSWER).action is Action.REFUSE
+
+
+def test_what_is_shared_with_a_team_is_for_the_agents_of_its_members() -> None:
+    subject = item(agent="planner", shares=TEAM_SHARE)
+    for user, teams, action in (
+        (MARA, {"core"}, Action.ALLOW),
+        (MARA, {"other"}, Action.REFUSE),
+        (MARA, set(), Action.REFUSE),
+        ("tom", {"core"}, Action.ALLOW),
+    ):
+        audience = Audience.agent("helper", user, frozenset(teams))
+        assert decide(rules(), subject, audience, Purpose.ANSWER).action is action
 
 
 def test_sync_publishes_nothing() -> None:
@@ -199,7 +216,13 @@ subjects = st.builds(
 )
 all_rules = st.builds(rules, st.sampled_from(list(Sharing)), st.booleans())
 audiences = st.sampled_from(
-    [*AUDIENCES, *RECORDS, Audience.agent("helper", "tom"), Audience.team("other", member=True)]
+    [
+        *AUDIENCES,
+        *RECORDS,
+        Audience.agent("helper", "tom"),
+        Audience.agent("helper", MARA),
+        Audience.team("other", member=True),
+    ]
 )
 purposes = st.sampled_from(list(Purpose))
 
@@ -245,7 +268,11 @@ def test_what_always_holds(of: PrivacyRules, subject: Subject, audience: Audienc
     if audience.kind in (AudienceKind.LOG, AudienceKind.ERROR_MESSAGE):
         assert decision.action in (Action.REDACT, Action.REFUSE)
     sensitive = subject.findings.has_secret or subject.path.startswith("internal/")
-    if sensitive and not own and audience != Audience.agent(subject.agent, subject.owner):
+    very_agent = audience.kind is AudienceKind.AGENT and (audience.name, audience.user) == (
+        subject.agent,
+        subject.owner,
+    )
+    if sensitive and not own and not very_agent:
         assert decision.action is Action.REFUSE
     assert sum(each.decided for each in explain(of, subject, audience, purpose)) == 1
 
