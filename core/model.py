@@ -178,6 +178,10 @@ class SearchMode(StrEnum):
     TEXT = "text"
 
 
+MODEL_LOADING = "the embedding model is still loading."
+"""Why there are no vectors yet, where that will pass by itself."""
+
+
 class Match(StrEnum):
     """How a hit's language, library or version compares with the one asked for."""
 

@@ -16,20 +16,24 @@ CORE = Path(core.__file__).parent
 CONNECTING = frozenset(
     "socket socketserver ssl http urllib urllib3 requests httpx httpcore aiohttp websockets ftplib smtplib poplib imaplib"
     " nntplib telnetlib xmlrpc boto3 botocore s3transfer paramiko asyncssh grpc asyncio multiprocessing.connection"
-    " huggingface_hub fsspec".split()
+    " huggingface_hub fsspec mcp mcp_types anyio uvicorn starlette httpx2 sse_starlette".split()
 )
 LAUNCHING = frozenset({"subprocess", "os.system", "os.popen", "os.posix_spawn", "os.execv", "os.execvp"})
 # The engine's local door, both of its sides, listens and speaks on the loopback address alone.
 LOCAL_DOOR = {"serving/connection.py", "serving/door.py", "serving/client.py"}
+# What `bailiwick mcp` speaks to the agents of this machine: the protocol, standard input and output, and a port of the
+# loopback address alone.
+AGENTS_DOOR = {"serving/mcp_server.py", "serving/mcp_stdio.py", "serving/mcp_http.py"}
 # FastEmbed fetches the model, which is said before it starts and can be forbidden; it sends nothing of the workspace.
 MODEL_DOWNLOAD = {"index/model_download.py", "index/embedder.py"}
-# Children of ours that talk through their pipes: the reader of documents, the builder of the model, its download; and
-# the interpreter that a person named is asked for its path.
+# Children of ours that talk through their pipes: the reader of documents, the builder of the model, its download, an
+# engine that ends with the process that needs it; and the interpreter that a person named is asked for its path.
 CHILDREN = {
     "index/model_build.py",
     "index/model_download.py",
     "library/packages.py",
     "library/reader_process.py",
+    "serving/engine_child.py",
 }
 
 
@@ -59,8 +63,8 @@ def _users(wanted: frozenset[str]) -> set[str]:
 
 
 def test_only_the_local_door_and_the_model_download_connect() -> None:
-    assert _users(CONNECTING) <= LOCAL_DOOR | MODEL_DOWNLOAD
-    assert _users(CONNECTING) >= LOCAL_DOOR - {"serving/door.py"}
+    assert _users(CONNECTING) <= LOCAL_DOOR | AGENTS_DOOR | MODEL_DOWNLOAD
+    assert _users(CONNECTING) >= (LOCAL_DOOR | AGENTS_DOOR) - {"serving/door.py"}
 
 
 def test_only_known_children_are_started() -> None:

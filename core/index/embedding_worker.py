@@ -18,6 +18,7 @@ from core.index.rows import PendingPassage
 from core.index.storage_errors import IndexGone
 from core.index.vector_cache import VectorCache
 from core.index.vectors import ModelIdentity
+from core.model import MODEL_LOADING
 
 _log = logging.getLogger(__name__)
 WINDOW_PASSAGES = 256
@@ -51,7 +52,7 @@ class EmbeddingWorker:
         self._paused = threading.Event()
         self._wanted = threading.Event()
         self._unavailable = False
-        self._reason = "the embedding model is still loading."
+        self._reason = MODEL_LOADING
         self._thread = threading.Thread(target=self._run, name="embed", daemon=True)
         self._newer = threading.Event()
         self._recent: deque[tuple[float, int]] = deque(maxlen=RATE_ROUNDS)

@@ -14,7 +14,7 @@ from core.index.filters import normalise_name
 from core.index.partition import Partition
 from core.index.rows import PassageRow
 from core.index.storage_errors import IndexGone
-from core.model import Answer, Filters, Hit, Match, Matched, SearchMode
+from core.model import MODEL_LOADING, Answer, Filters, Hit, Match, Matched, SearchMode
 from core.search.fusion import fuse
 from core.search.legs import Leg, Place, rows_at, text_leg, vector_leg
 from core.search.planner import VectorRequest
@@ -97,7 +97,7 @@ class SearchService:
             if reason or identity is None:
                 if query.mode is SearchMode.VECTOR:
                     raise ModelUnavailable(reason or "The embedding model is still loading.", "Search with mode text.")
-                notes.append(f"Found by words only: {reason or 'the embedding model is still loading.'}")
+                notes.append(f"Found by words only: {reason or MODEL_LOADING}")
             else:
                 vector = self._embedder.embed_query(query.text)
                 vectors = vector_leg(partitions, VectorRequest(vector, identity.key, resolved.filters, depth))

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hardware": ("tui.commands.hardware:hardware", "The machine: profile, limits, live load."),
     "info": ("tui.commands.info:info", "Every folder in use and where each setting came from."),
     "doctor": ("tui.commands.doctor:doctor", "Check the workspace and say how to mend what is damaged."),
+    "mcp": ("tui.commands.mcp:mcp", "The tools for agents, over MCP: on standard input, or over HTTP."),
     "serve": ("tui.commands.serve:serve", "Be the engine without a screen, until ended."),
     "demo": ("tui.commands.demo:demo", "Open the dashboard on a throwaway workspace with real documentation."),
 }
@@ -104,7 +105,7 @@ def run(arguments: list[str]) -> int:
 
 def _report(message: str, hint: str, code: int, wants_json: bool, facts: Mapping[str, object] | None = None) -> int:
     # Imported here: most commands end well. A message may quote what was typed, and that may be a secret.
-    from core.privacy.safe_text import scrub
+    from core.privacy import scrub
 
     message, hint = scrub(message), scrub(hint)
     if wants_json:
