@@ -48,6 +48,7 @@ FIND = "Search"
 AGENTS = "Agents"
 MESSAGES = "Messages"
 AUDIT = "Audit"
+PRIVACY = "Privacy"
 WORK = "Work"
 APP = "Bailiwick"
 
@@ -60,6 +61,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("pane.conflicts", "5", "show_pane('conflicts')", "Conflicts", "What waits for your ruling", PANES),
     ActionSpec("pane.hardware", "6", "show_pane('hardware')", "Hardware", "The machine and our share of it", PANES),
     ActionSpec("pane.audit", "7", "show_pane('audit')", "Audit", "Who changed what, and whether that is whole", PANES),
+    ActionSpec("pane.privacy", "8", "show_pane('privacy')", "Privacy", "What is private, who would get what", PANES),
     ActionSpec("search.hits", "down", "down_to_hits", "Hits", "Go to the hits", FIND, "search", typing=True),
     ActionSpec("search.back", "escape", "back", "Back", "One step back", FIND, "search", typing=True),
     ActionSpec("messages.back", "escape", "back", "Back", "Out of the message, the search, a filter", MESSAGES,
@@ -79,6 +81,20 @@ ACTIONS: tuple[ActionSpec, ...] = (
                "audit", footer=True),
     ActionSpec("audit.bad", "b", "bad_record", "Bad record", "Go to what is wrong, again for the next", AUDIT, "audit",
                footer=True),
+    ActionSpec("privacy.back", "escape", "back", "Back", "One step back, or no filter", PRIVACY, "privacy",
+               footer=True, typing=True),
+    ActionSpec("privacy.open", "enter", "open", "Explain", "What a pattern catches, which rules decide on an item",
+               PRIVACY, "privacy", footer=True),
+    ActionSpec("privacy.section", "right_square_bracket", "section(1)", "Section", "The next section", PRIVACY,
+               "privacy", footer=True),
+    ActionSpec("privacy.section.previous", "left_square_bracket", "section(-1)", "Previous section",
+               "The previous section", PRIVACY, "privacy"),
+    ActionSpec("privacy.share", "s", "share", "Share", "Share the item, after seeing who gets it how", PRIVACY,
+               "privacy", footer=True),
+    ActionSpec("privacy.unshare", "u", "unshare", "Unshare", "Take the item back, or keep it from the team", PRIVACY,
+               "privacy", footer=True),
+    ActionSpec("privacy.code", "r", "recovery_code", "Recovery code", "Make a code that opens what is sealed",
+               PRIVACY, "privacy", footer=True),
     ActionSpec("agents.back", "escape", "back", "Back", "One step back, or no filter", AGENTS, "agents", footer=True,
                typing=True),
     ActionSpec("agents.open", "enter", "open", "Open", "Go to the agent's detail", AGENTS, "agents"),
@@ -91,9 +107,12 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("agents.register", "n", "register", "New", "Register an agent", AGENTS, "agents", footer=True),
     ActionSpec("agents.message", "m", "message", "Message", "Write to the agent, its type or everyone", AGENTS,
                "agents", footer=True),
-    ActionSpec("view.filter", "slash", "filter", "Search", "Go to this pane's search field", VIEW, footer=True),
+    ActionSpec("view.filter", "slash", "filter", "Search", "Go to this pane's search or filter field", VIEW,
+               footer=True),
     ActionSpec("work.add", "a", "add_documents", "Add", "Add a folder, a file or a Python package", WORK, footer=True),
     ActionSpec("work.cancel", "x", "toggle_work", "Cancel / continue", "Stop the work, or go on with it", WORK),
+    ActionSpec("keys.toggle", "ctrl+l", "toggle_lock", "Lock / unlock", "Lock what is sealed, or unlock it", APP,
+               priority=True),
     ActionSpec("app.help", "question_mark,f1", "help", "Help", "Every key that works now", APP, footer=True),
     ActionSpec("app.palette", "ctrl+p", "command_palette", "Palette", "Find an action by name", APP,
                footer=True, priority=True, typing=True),
@@ -148,24 +167,37 @@ def keys_of(spec: ActionSpec, keymap: Mapping[str, str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class UsableAction:
-    """An action that works now: ``node`` is the app or pane whose namespace it is in, ``keys`` how its keys read."""
+    """An action that works now: ``node`` is the app or pane whose namespace it is in, ``keys`` how its keys read.
+
+    ``label`` is what it is called in the pane in view.
+    """
 
     spec: ActionSpec
     node: DOMNode
     keys: tuple[str, ...]
+    label: str
 
 
 def usable_actions(
-    app: DOMNode, pane: DOMNode | None, pane_id: str, keymap: Mapping[str, str], actions: Iterable[ActionSpec] = ACTIONS
+    app: DOMNode,
+    pane: DOMNode | None,
+    pane_id: str,
+    keymap: Mapping[str, str],
+    labels: Mapping[str, str],
+    actions: Iterable[ActionSpec] = ACTIONS,
 ) -> tuple[UsableAction, ...]:
-    """Every action of the app and of the pane in view that ``check_action`` allows now, in the registry's order."""
+    """Every action of the app and of the pane in view that ``check_action`` allows now, in the registry's order.
+
+    ``labels`` are what the pane in view calls actions of the app, where that differs.
+    """
     usable = []
     for spec in actions:
         node = app if spec.pane is None else pane if spec.pane == pane_id else None
         if node is not None:
             _, name, parameters = parse(spec.action)
             if node.check_action(name, parameters):
-                usable.append(UsableAction(spec, node, tuple(key_label(key) for key in keys_of(spec, keymap))))
+                keys = tuple(key_label(key) for key in keys_of(spec, keymap))
+                usable.append(UsableAction(spec, node, keys, labels.get(spec.id, spec.label)))
     return tuple(usable)
 
 

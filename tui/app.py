@@ -38,12 +38,14 @@ from tui.bridge import (
     in_thread,
 )
 from tui.clipboard import copy_out
+from tui.locking import KeysMoved, Locking
 from tui.panes import PANES
 from tui.panes.base import Pane
 from tui.panes.host import PaneHost
 from tui.screens.too_small import TooSmallScreen, is_too_small
 from tui.widgets.cards import Card, CardColumn
 from tui.widgets.engine_note import EngineNote
+from tui.widgets.lock_note import LockNote
 from tui.widgets.status import Announcer, KeyLine, WorkStrip, key_hints
 from tui.widgets.tabs import PaneTabs, Tab, place_label
 
@@ -99,12 +101,14 @@ class BailiwickApp(ThemedApp):
             self.complaints.append(f"Keys left out of {KEYMAP_FILE}: {'; '.join(keymap.problems)}.")
         self.workspace: WorkspaceLike | None = None
         self._announcer = Announcer()
+        self.locking = Locking(self)
         self._zoomed = False
         self._columns = 0
         self._opener = WorkspaceOpener(open_workspace)
         self._bridge: EventBridge | None = None
         self.tabs, self.host, self.cards = PaneTabs(), PaneHost(start), CardColumn()
         self.work_strip, self.engine_note, self.key_line = WorkStrip(), EngineNote(), KeyLine()
+        self.lock_note = LockNote()
 
     def get_default_screen(self) -> Screen[None]:
         """The screen of the panes."""
@@ -119,6 +123,7 @@ class BailiwickApp(ThemedApp):
         with Horizontal(id="bottom"):
             yield self.work_strip
             yield self.engine_note
+            yield self.lock_note
         yield self.key_line
 
     # How it opens
@@ -155,6 +160,7 @@ class BailiwickApp(ThemedApp):
         self.remember_theme_in(message.workspace.settings)
         self._refresh_overview()
         self.refresh_bindings()
+        self.locking.begin(message.workspace)
 
     @on(WorkspaceFailed)
     def _workspace_failed(self, message: WorkspaceFailed) -> None:
@@ -171,15 +177,28 @@ class BailiwickApp(ThemedApp):
             self.notify(toast.text, title=toast.title, severity=toast.severity, markup=False, timeout=10)
         self.host.tell(message.events)
         self.refresh_bindings()
+        self.locking.take(message.events)
+
+    def keys_moved(self, *, locked: bool) -> None:
+        """Have what is sealed leave the screen, or come back to it."""
+        if not self.screen_stack:
+            return
+        self.lock_note.show(locked=locked, key=self.key_of("keys.toggle"))
+        self.host.keys_moved(locked=locked)
+        for screen in self.screen_stack:
+            screen.post_message(KeysMoved(locked))
+        self.refresh_bindings()
 
     # What is on the screen
 
     @on(Pane.Changed)
     @on(PaneHost.Switched)
     def _refresh_overview(self) -> None:
-        """Bring tabs and cards up to date."""
+        """Bring tabs and cards up to date, unless the screens are gone already."""
+        if not self.screen_stack:
+            return
         badges = {pane.PANE_ID: pane.badge() for pane in self.host.mounted}
-        tabs = tuple(Tab(each.id, each.number, each.title, badges.get(each.id, "")) for each in PANES)
+        tabs = tuple(Tab(each.id, each.number, each.titles, badges.get(each.id, "")) for each in PANES)
         self.tabs.update_tabs(tabs, self.host.active_id, place_label(self.workspace.root) if self.workspace else "")
         visible = self._columns >= WIDE and not self._zoomed
         self.screen_stack[0].set_class(visible, "-cards")
@@ -213,7 +232,9 @@ class BailiwickApp(ThemedApp):
 
     def usable_actions(self) -> tuple[UsableAction, ...]:
         """Every action of the registry that works now, in its order."""
-        return usable_actions(self, self.host.active, self.host.active_id, self._keymap_keys)
+        pane = self.host.active
+        labels = pane.LABELS if pane is not None else {}
+        return usable_actions(self, pane, self.host.active_id, self._keymap_keys, labels)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether an action of the app works now."""
@@ -225,6 +246,8 @@ class BailiwickApp(ThemedApp):
             return self.workspace is not None
         if action == "toggle_work":
             return self.work_strip.is_running or self.work_strip.is_stopped
+        if action == "toggle_lock":
+            return self.locking.is_possible
         if action == "zoom":
             return self._columns >= WIDE
         if action in ("filter", "freeze", "copy"):
@@ -281,6 +304,10 @@ class BailiwickApp(ThemedApp):
             from tui.screens.add import AddScreen
 
             self.push_screen(AddScreen(self.workspace))
+
+    def action_toggle_lock(self) -> None:
+        """Lock what is sealed, or unlock it."""
+        self.locking.toggle()
 
     async def action_toggle_work(self) -> None:
         """Stop the running work, or go on with it."""

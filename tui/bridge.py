@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from textual.message import Message
 
-from core.events import Event, EventBus, ItemsChanged, Progress
+from core.events import Event, EventBus, ItemsChanged, KeysChanged, Progress
 
 if TYPE_CHECKING:
+    from core.agentfs.agentfs import AgentFS
+    from core.crypto.secret import Secret
+    from core.crypto.unlocking import Way
     from core.hardware.load import LoadSample
     from core.model import HardwareProfile, JSONValue, Library, Problem, ResourceLimits, Source
 
@@ -63,6 +66,9 @@ class WorkspaceLike(Protocol):
     def root(self) -> Path: ...
 
     @property
+    def agentfs(self) -> AgentFS: ...
+
+    @property
     def hardware(self) -> HardwareLike: ...
 
     @property
@@ -86,6 +92,10 @@ class WorkspaceLike(Protocol):
     def cancel_work(self) -> None: ...
 
     def resume_work(self) -> None: ...
+
+    def lock_keys(self) -> None: ...
+
+    def unlock_keys(self, way: Way, given: Secret) -> None: ...
 
     def close(self) -> None: ...
 
@@ -118,7 +128,7 @@ def coalesce(events: list[Event], new: Event) -> None:
     """Append ``new`` to ``events`` and take away what it makes superfluous.
 
     Of running Progress events of one stage only the newest stays (one that finished stays), of ItemsChanged the
-    furthest, and of equal events one.
+    furthest, of KeysChanged the last, and of other equal events one.
     """
     if isinstance(new, Progress):
         events[:] = [
@@ -130,6 +140,8 @@ def coalesce(events: list[Event], new: Event) -> None:
         furthest = max([each.position for each in events if isinstance(each, ItemsChanged)], default=new.position)
         events[:] = [each for each in events if not isinstance(each, ItemsChanged)]
         new = ItemsChanged(max(furthest, new.position))
+    elif isinstance(new, KeysChanged):
+        events[:] = [each for each in events if not isinstance(each, KeysChanged)]
     elif new in events:
         return
     events.append(new)

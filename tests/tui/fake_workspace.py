@@ -11,8 +11,12 @@ from pathlib import Path
 
 from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
+from core.agentfs.guard import PrivacySettings
+from core.config import defaults_folder
+from core.crypto.secret import Secret
+from core.crypto.unlocking import Way, unlock
 from core.errors import InvalidInput, NotFound
-from core.events import EventBus
+from core.events import EventBus, KeysChanged
 from core.hardware.load import LoadSample
 from core.hardware.pool import WorkerPool
 from core.library.catalogue import StoredDocument
@@ -35,6 +39,7 @@ from core.model import (
     Source,
     SourceKind,
 )
+from core.privacy import PRIVACY_FILE, load_rules
 from core.search.query import Query
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -96,6 +101,12 @@ def hit(ordinal: int, score: float, matched: Matched | None = None) -> Hit:
     )
 
 
+def private_to(home: Path, user: str, teams: tuple[str, ...] = ()) -> PrivacySettings:
+    """The shipped boundaries, and key files in a home of the test's own."""
+    rules = lambda: load_rules([defaults_folder() / PRIVACY_FILE])  # noqa: E731 - as short as that
+    return PrivacySettings(rules, home / "keys", user=user, teams=frozenset(teams))
+
+
 class FakeSampler:
     def __init__(self) -> None:
         self.callbacks: list[Callable[[LoadSample], None]] = []
@@ -143,18 +154,28 @@ class FakeWorkspace:
         self.engine_elsewhere = ""
         self.added: list[Source] = []
         self.person = Actor(ActorKind.PERSON, "ada", "dashboard")
+        self.teams: tuple[str, ...] = ()
         self._agentfs: AgentFS | None = None
         self._agentfs_lock = threading.Lock()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def agentfs(self) -> AgentFS:
-        """A real one, in a folder of its own that lasts as long as the workspace."""
+        """A real one, in a folder of its own that lasts as long as the workspace; its key files lie in it too."""
         with self._agentfs_lock:
             if self._agentfs is None:
                 self._folder = tempfile.TemporaryDirectory(prefix="bailiwick-fake-")
-                self._agentfs = AgentFS(Path(self._folder.name))
+                folder = Path(self._folder.name)
+                privacy = private_to(folder / "home", self.person.id, self.teams)
+                self._agentfs = AgentFS(folder / "workspace", acting=self.person, privacy=privacy)
+                self._agentfs.guard.on_keys_changed = lambda locked: self.bus.publish(KeysChanged(locked))
             return self._agentfs
+
+    def lock_keys(self) -> None:
+        self.agentfs.keys.lock()
+
+    def unlock_keys(self, way: Way, given: Secret) -> None:
+        unlock(self.agentfs.keys, way, given)
 
     def libraries(self) -> list[Library]:
         return [] if self.empty else [Library("python", "kettle", "1.2.0", 1, len(PASSAGES), 900)]

@@ -102,12 +102,12 @@ async def chatting(
 async def test_a_line_tells_who_wrote_what_to_whom_and_how_far_it_came() -> None:
     async with chatting() as chat:
         text = "\n".join(chat.lines)
-        assert "↓ !  planner → coder" in text
-        assert "✓    coder → planner" in text
+        assert "↓ !   planner → coder" in text
+        assert "✓     coder → planner" in text
         assert "↳ The steel one" in text
         assert "reviewer? → everyone" in text
-        assert "-  coder → type:resear…" in text
-        assert "!! planner → you" in text
+        assert "-   coder → type:resear…" in text
+        assert "!!  planner → you" in text
         assert "you → coder" in text
         assert "Which kettle boils fast" in text
         assert "Try them all" not in text
@@ -117,7 +117,7 @@ async def test_the_wider_a_line_the_more_it_tells() -> None:
     async with chatting() as chat:
         line = message_line(chat.stored("question"))
         for width, parts in ((40, 0), (76, 1), (150, 2)):
-            drawn = draw_message(line, width, "").plain
+            drawn = draw_message(line, width, "", "sealed").plain
             assert ("question" in drawn) is (parts > 0)
             assert drawn[:15].count(":") == 2
             assert (line.sent_at.astimezone().strftime("%d %b") in drawn) is (parts > 1)

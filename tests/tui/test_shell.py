@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from driving import make_app, running, settled, type_text, until
 from fake_workspace import FakeWorkspace
+from textual.geometry import Spacing
 from textual.widgets import Input
 
 from core.errors import WorkspaceUnusable
@@ -18,6 +19,7 @@ from tui.screens.add import AddScreen
 from tui.screens.help import HelpScreen
 from tui.screens.too_small import TooSmallScreen
 from tui.widgets.cards import CardColumn
+from tui.widgets.radio import SignedRadioButton
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -57,6 +59,31 @@ async def test_cards_stand_beside_the_pane_on_a_wide_screen_only() -> None:
         assert cards.display
         await pilot.resize_terminal(80, 24)
         await until(lambda: not cards.display, "the cards to make room")
+
+
+async def test_every_tab_can_be_read_and_clicked_down_to_the_smallest_screen() -> None:
+    async with running(FakeWorkspace(), size=(60, 16)) as (app, pilot):
+        for entry in PANES:
+            line = str(app.tabs.render())
+            assert len(line) <= 60
+            assert all(f"{each.number} {each.title[0]}" in line for each in PANES)
+            await pilot.click(app.tabs, offset=(line.index(f"{entry.number} {entry.title[0]}"), 0))
+            await until(lambda entry=entry: app.host.active_id == entry.id, entry.id)  # type: ignore[misc]
+            assert f"{entry.number} {entry.title}" in str(app.tabs.render())
+
+
+async def test_a_toast_does_not_lie_over_the_end_of_a_log() -> None:
+    app = make_app(FakeWorkspace(), start="audit")
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await settled(app, pilot)
+        for size in ((80, 24), (160, 48)):
+            await pilot.resize_terminal(*size)
+            app.notify("said", timeout=60)
+            await until(lambda: any(each.region.area for each in app.screen.query("Toast")), "the toast")
+            await pilot.pause()
+            toast, log = app.screen.query("Toast").last().region, app.query_one("#audit-log").region
+            assert not toast.overlaps(log.shrink(Spacing(top=log.height - 5)))
+    app.close_workspace()
 
 
 async def test_a_terminal_too_small_says_so_and_still_quits() -> None:
@@ -108,6 +135,8 @@ async def test_the_add_dialog_adds_reports_and_completes() -> None:
         await pilot.press("enter")
         await until(lambda: "nothing at" in _text(app, "#add-answer"), "the refusal")
         assert workspace.added == []
+        chosen, other = app.screen.query(SignedRadioButton)
+        assert ("●" in str(chosen.render()), "○" in str(other.render())) == (chosen.value, not other.value)
         app.screen.query_one("#add-target", Input).value = "package textual"
         await pilot.press("enter")
         await until(lambda: [each.name for each in workspace.added] == ["textual"], "the source")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -11,12 +12,16 @@ from agent_data import Clock, fill
 from driving import answered, make_app, settled, type_text, until
 from fake_workspace import FakeWorkspace
 from message_data import hold_ids, talk
+from privacy_data import TEAM, protect
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tui.app import BailiwickApp
 from tui.panes.audit import AuditPane
 from tui.panes.messages import MessagesPane
+from tui.panes.privacy import PrivacyPane
 from tui.screens.help import HelpScreen
+from tui.screens.unlock import UnlockScreen
 from tui.widgets.agent_detail import AgentDetail
 from tui.widgets.cards import Card
 from tui.widgets.document_reader import DocumentReader
@@ -147,6 +152,52 @@ def test_logs(
             await until(lambda: facts.facts is not None and facts.facts.message.id == shown.id, "the message")
             await pilot.press(*(("enter",) if name == "message-detail" else ()))
         await pilot.pause(0.5)
+
+    try:
+        assert snap_compare(app, run_before=before, terminal_size=size)
+    finally:
+        workspace.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "theme", "size"),
+    [
+        ("rules", "bailiwick-dark", SIZES[0]),
+        ("leaves", "bailiwick-light", SIZES[1]),
+        ("unlock", "bailiwick-dark", SIZES[0]),
+    ],
+)
+@pytest.mark.usefixtures("universal_time")
+def test_privacy(
+    snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, name: str, theme: str, size: tuple[int, int]
+) -> None:
+    clock = Clock()
+    clock.hold(monkeypatch)
+    hold_ids(monkeypatch)
+    workspace = FakeWorkspace()
+    workspace.teams = (TEAM,)
+    protect(workspace.agentfs, clock)
+    app = make_app(workspace, theme=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await prepared("escape", "escape", "8")(pilot)
+        contents = app.query_one(PrivacyPane).contents
+        await until(lambda: contents.boundaries is not None, "the rules")
+        if name == "leaves":
+            await pilot.press("right_square_bracket")
+            await until(lambda: contents.left is not None, "what would leave")
+            await pilot.press("down", "tab")
+            await until(lambda: contents.left is not None, "what would leave to the next")
+        if name == "unlock":
+            await until(lambda: app.locking.is_possible, "the keys")
+            shutil.rmtree(workspace.agentfs.keys.key_files)
+            await pilot.press("ctrl+l")
+            await until(lambda: app.lock_note.display, "the lock")
+            await pilot.press("ctrl+l")
+            await until(lambda: isinstance(app.screen, UnlockScreen), "the dialog")
+            app.screen.query_one(Input).cursor_blink = False
+        await cards_at_rest(app)
+        await pilot.pause()
 
     try:
         assert snap_compare(app, run_before=before, terminal_size=size)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from core.errors import NotFound
+from core.errors import AccessDenied, Locked, NotFound, SealBroken
 from tui.bridge import WorkspaceLike
 
 if TYPE_CHECKING:
@@ -59,13 +59,14 @@ class Wanted:
 class AgentFacts:
     """What one section shows of an agent; the other sections' fields are empty.
 
-    ``state`` is the wanted one, where it is there and not known already.
+    ``state`` is the wanted one, where it is there and not known already; ``refused`` says why its value is not shown.
     """
 
     agent_id: str
     section: Section
     states: tuple[StateEntry, ...] = ()
     state: State | None = None
+    refused: str = ""
     leases: tuple[Lease, ...] = ()
     sessions: tuple[Session, ...] = ()
     calls: tuple[ToolCall, ...] = ()
@@ -93,8 +94,8 @@ def _facts(agentfs: AgentFS, wanted: Wanted) -> AgentFacts:
         case Section.STATES:
             entries = tuple(agentfs.states.entries(agent_id, limit=MOST_STATES))
             known = any((each.key, each.version) == (wanted.key, wanted.version) for each in entries)
-            state = _state(agentfs, agent_id, wanted.key) if wanted.key and not known else None
-            return AgentFacts(agent_id, wanted.section, states=entries, state=state)
+            facts = AgentFacts(agent_id, wanted.section, states=entries)
+            return _with_state(facts, agentfs, wanted.key) if wanted.key and not known else facts
         case Section.LEASES:
             return AgentFacts(agent_id, wanted.section, leases=tuple(agentfs.leases.held(agent_id)))
         case Section.SESSIONS:
@@ -106,8 +107,14 @@ def _facts(agentfs: AgentFS, wanted: Wanted) -> AgentFacts:
             return AgentFacts(agent_id, wanted.section, key_path=str(path) if path.is_file() else "")
 
 
-def _state(agentfs: AgentFS, agent_id: str, key: str) -> State | None:
+def _with_state(facts: AgentFacts, agentfs: AgentFS, key: str) -> AgentFacts:
+    """``facts`` with the state; one that is locked comes without its value."""
     try:
-        return agentfs.states.get(agent_id, key)
+        return replace(facts, state=agentfs.states.get(facts.agent_id, key))
     except NotFound:
-        return None
+        return facts
+    except Locked:
+        found = agentfs.states.all(facts.agent_id, key, limit=1)
+        return replace(facts, state=next((each for each in found if each.key == key), None))
+    except (AccessDenied, SealBroken) as error:
+        return replace(facts, refused=str(error))

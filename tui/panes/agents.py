@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
@@ -21,9 +22,11 @@ from tui.panes.agent_reading import Reading, Section, Wanted, read
 from tui.panes.base import Pane
 from tui.pooled import submit_newest
 from tui.widgets import agent_rows, agent_texts
-from tui.widgets.agent_detail import AgentDetail, SectionTabs
+from tui.widgets.agent_detail import AgentDetail
 from tui.widgets.agent_table import AgentTable
 from tui.widgets.json_view import JsonView
+from tui.widgets.levels import LEGEND
+from tui.widgets.section_tabs import SectionTabs
 
 if TYPE_CHECKING:
     from textual import events
@@ -49,12 +52,13 @@ class AgentsPane(Pane):
     TITLE = "Agents"
     LIVE = True
     FILTER = True
+    LABELS: ClassVar[Mapping[str, str]] = {"view.filter": "Filter"}
     HELP: ClassVar[str] = (
         "Who works in this workspace. An agent is ● active, ◆ busy with a tool, ▲ in error, ○ inactive (no sign of "
         "life for a while), ◌ waiting for one of the places that this machine allows, or × retired.\n\n"
         "**Enter** goes to the agent's detail, **]** and **[** to its next and previous section, **Esc** back one "
         "step. In the state section **→** and **←** open and close a branch, and **h** shows every version of a state: "
-        "what it changed, and how to bring it back.\n\n"
+        f"what it changed, and how to bring it back; {LEGEND}.\n\n"
         "**n** registers an agent, **m** sends a message, **d** retires one. **s** takes a snapshot of everything; "
         "**r** compares states with a snapshot and restores them; every restore can be undone."
     )
@@ -62,9 +66,9 @@ class AgentsPane(Pane):
     class Looked(Message):
         """A reading came, or why there is none."""
 
-        def __init__(self, wanted: Wanted, outcome: Reading | BailiwickError) -> None:
+        def __init__(self, epoch: int, outcome: Reading | BailiwickError) -> None:
             super().__init__()
-            self.wanted = wanted
+            self.epoch = epoch
             self.outcome = outcome
 
     def __init__(self) -> None:
@@ -77,6 +81,8 @@ class AgentsPane(Pane):
         self._shows_retired = False
         self._reading: Timer | None = None
         self._last_read = 0.0
+        self._epoch = 0
+        """A reading that began before the keys were locked or unlocked is void."""
         self._clock: Timer | None = None
         self._ticks = 0
 
@@ -111,6 +117,12 @@ class AgentsPane(Pane):
         followed = AgentsChanged | MessagesChanged | ItemsChanged if seen else AgentsChanged
         if any(isinstance(event, followed) for event in events):
             self._look_soon()
+
+    def keys_moved(self, *, locked: bool) -> None:
+        """What is sealed goes from the detail, or comes back to it."""
+        self._epoch += 1
+        self._detail.keys_moved(locked=locked)
+        self._look()
 
     def shown(self) -> None:
         """Follow."""
@@ -164,6 +176,7 @@ class AgentsPane(Pane):
         if workspace is None:
             return
         self._last_read = time.monotonic()
+        epoch = self._epoch
         wanted = Wanted(self._shows_retired)
         if self.is_shown:
             wanted = self._detail.wanted(self._shows_retired, self._table.rows.key)
@@ -171,12 +184,14 @@ class AgentsPane(Pane):
             workspace.pool,
             self.PANE_ID,
             lambda: read(workspace.agentfs, wanted),
-            lambda outcome: self.post_message(self.Looked(wanted, outcome)),
+            lambda outcome: self.post_message(self.Looked(epoch, outcome)),
         )
 
     def on_agents_pane_looked(self, message: Looked) -> None:
         """Show a reading, or count it while frozen."""
         message.stop()
+        if message.epoch != self._epoch:
+            return
         notice = self.query_one("#agents-notice", Static)
         notice.display = isinstance(message.outcome, BailiwickError)
         if isinstance(message.outcome, BailiwickError):
@@ -262,7 +277,7 @@ class AgentsPane(Pane):
     @on(SectionTabs.Chosen)
     def _section_chosen(self, event: SectionTabs.Chosen) -> None:
         event.stop()
-        self._show_section(event.section)
+        self._show_section(Section(event.section))
 
     def focus_filter(self) -> None:
         """Show the filter and go there."""
@@ -394,5 +409,5 @@ class AgentsPane(Pane):
         """The value of the state at the cursor, or the agent's line."""
         state = self._detail.state
         if self._is_inside and state is not None and state.key == self._state_key:
-            return json.dumps(state.value, indent=2, ensure_ascii=False)
+            return "" if state.locked else json.dumps(state.value, indent=2, ensure_ascii=False)
         return agent_rows.agent_line(self._chosen, moments.now()) if self._chosen is not None else ""

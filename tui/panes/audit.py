@@ -6,6 +6,7 @@ import dataclasses
 import json
 from array import array
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from textual.widget import Widget
 
     from core.agentfs.audit import AuditTrail
+    from core.model import Item
     from tui.bridge import WorkspaceLike
 
 LAYERS = {"actor": "actor", "action": "action", "subject": "subject"}
@@ -215,12 +217,19 @@ class AuditPane(LogPane[AuditLine]):
     # The record at the cursor
 
     def open_row(self, row: AuditLine) -> None:
-        """Show all its fields."""
+        """Show all its fields; of an item that was changed also its level, as it is now."""
         self.facts.show(record_facts(row, self.people))
+        if row.record is not None and row.record.subject and self.workspace is not None:
+            items, subject = self.workspace.agentfs.items, row.record.subject
+            self.fetch("level", lambda: items.get(subject), partial(self._show_level, row))
         if row.record is None:
             self.details.clear()
         else:
             self.details.show("Details", row.record.details)
+
+    def _show_level(self, row: AuditLine, item: Item | None) -> None:
+        if item is not None and row == self.log_view.row_at_cursor:
+            self.facts.show(record_facts(row, self.people, item))
 
     def rows_shown(self) -> None:
         """Without rows there is no detail."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.containers import VerticalScroll
@@ -37,6 +38,8 @@ class Pane(Widget):
     """Whether it updates by itself, so that it can be frozen."""
     FILTER: ClassVar[bool] = False
     """Whether it has a field for ``focus_filter``."""
+    LABELS: ClassVar[Mapping[str, str]] = {}
+    """What actions of the app are called while this pane is in view, by their ids, where that differs."""
 
     frozen: reactive[bool] = reactive(False)
     newer: reactive[int] = reactive(0)
@@ -75,6 +78,9 @@ class Pane(Widget):
 
     def on_core_events(self, events: tuple[Event, ...]) -> None:
         """Something happened in the core; called for hidden panes too, so only take note."""
+
+    def keys_moved(self, *, locked: bool) -> None:
+        """The keys were locked, and what is sealed goes from the screen at once; or they were unlocked."""
 
     def shown(self) -> None:
         """The pane came into view."""

@@ -88,6 +88,11 @@ class PaneHost(Widget):
         for pane in self.mounted:
             pane.on_core_events(events)
 
+    def keys_moved(self, *, locked: bool) -> None:
+        """Tell all panes that the keys were locked or unlocked."""
+        for pane in self.mounted:
+            pane.keys_moved(locked=locked)
+
     def show_cards(self, visible: bool) -> None:
         """Tell each pane whether its card is in view: the active pane has none."""
         for pane in self.mounted:

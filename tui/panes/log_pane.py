@@ -1,21 +1,17 @@
-"""What the panes of one long log share: the log, the detail beside it, filters that peel off, reads on threads."""
+"""What the panes of one long log share: the log, the detail beside it, filters that peel off."""
 
 from __future__ import annotations
 
-import time
 from array import array
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Generic
 
-from textual import on, work
+from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 
-from core.errors import BailiwickError
-from tui.panes.base import Pane
+from tui.panes.fetching import FetchingPane
 from tui.people import People
-from tui.pooled import in_pool, submit_newest
 from tui.widgets.log_head import LogHead, position_text
 from tui.widgets.log_sources import DenseRows, PickedRows
 from tui.widgets.paged_log import PagedLog
@@ -27,42 +23,14 @@ if TYPE_CHECKING:
     from textual.timer import Timer
     from textual.widget import Widget
 
-    from core.agent_model import Actor
-    from core.agentfs.agentfs import AgentFS
-    from core.hardware.pool import WorkerPool
     from tui.bridge import WorkspaceLike
 
-    class LogWorkspace(WorkspaceLike, Protocol):
-        """What a log pane needs of ``core.workspace.Workspace``."""
-
-        @property
-        def pool(self) -> WorkerPool: ...
-
-        @property
-        def agentfs(self) -> AgentFS: ...
-
-        @property
-        def person(self) -> Actor: ...
-
-
-T = TypeVar("T")
 NARROW_CELLS = 96
 PICK_SECONDS = 0.5
 PICK_REST = 4
 
 
-class Came(Message):
-    """What was read beside the screen came; void when something newer was asked for under the same ``key``."""
-
-    def __init__(self, key: str, generation: int, outcome: object, take: Callable[[Any], None]) -> None:
-        super().__init__()
-        self.key = key
-        self.generation = generation
-        self.outcome = outcome
-        self.take = take
-
-
-class LogPane(Pane, Generic[Row]):
+class LogPane(FetchingPane, Generic[Row]):
     """A log with its detail: side by side where there is room, else one at a time.
 
     A filter picks the numbers of its rows on a thread; the rows themselves are read page by page while they are drawn.
@@ -78,10 +46,6 @@ class LogPane(Pane, Generic[Row]):
         self.chosen: list[str] = []
         self.people = People()
         self.source: DenseRows[Row] | PickedRows[Row] | None = None
-        self.workspace: LogWorkspace | None = None
-        self._generations: dict[str, int] = {}
-        self._seconds: dict[str, float] = {}
-        self._complained: set[str] = set()
         self._stale = False
         self._due: Timer | None = None
 
@@ -212,7 +176,7 @@ class LogPane(Pane, Generic[Row]):
 
     def on_workspace(self, workspace: WorkspaceLike) -> None:
         """The rows can be read now."""
-        self.workspace = cast("LogWorkspace", workspace)
+        super().on_workspace(workspace)
         self.learn_people()
         self.filters_changed()
 
@@ -292,65 +256,6 @@ class LogPane(Pane, Generic[Row]):
         if not frozen:
             self.rows_changed(reread=True)
         self._log_moved()
-
-    # Reading beside the screen
-
-    def fetch(self, key: str, job: Callable[[], T], take: Callable[[T], None]) -> None:
-        """Run ``job`` in the workspace's pool and ``take`` its answer here, unless ``key`` was fetched anew by then."""
-        if self.workspace is None:
-            return
-        generation = self._void(key)
-
-        def timed() -> T:
-            begun = time.monotonic()
-            try:
-                return job()
-            finally:
-                self._seconds[key] = time.monotonic() - begun
-
-        def deliver(outcome: T | BailiwickError) -> None:
-            self.post_message(Came(key, generation, outcome, take))
-
-        try:
-            submit_newest(self.workspace.pool, f"{self.PANE_ID}.{key}", timed, deliver)
-        except BailiwickError as error:
-            self._complain(key, error)
-
-    @property
-    def _slowest(self) -> float:
-        """How long the slowest of the last reads took."""
-        return max(self._seconds.values(), default=0.0)
-
-    @work
-    async def carry_out(self, job: Callable[[], object], done: Callable[[], None]) -> None:
-        """Run a ``job`` that changes something and then ``done``, or say why it was refused."""
-        if self.workspace is not None:
-            try:
-                await in_pool(self.workspace.pool, job)
-            except BailiwickError as error:
-                self.notify(str(error), severity="error", markup=False)
-            else:
-                done()
-
-    def _void(self, key: str) -> int:
-        """Make what is on its way under ``key`` stale; the generation of what is asked for now."""
-        self._generations[key] = self._generations.get(key, 0) + 1
-        return self._generations[key]
-
-    @on(Came)
-    def _came(self, event: Came) -> None:
-        event.stop()
-        if isinstance(event.outcome, BailiwickError):
-            self._complain(event.key, event.outcome)
-        elif event.generation == self._generations.get(event.key):
-            self._complained.discard(event.key)
-            event.take(event.outcome)
-
-    def _complain(self, key: str, error: BailiwickError) -> None:
-        """Say an error once, not each time that the same read fails again."""
-        if key not in self._complained:
-            self._complained.add(key)
-            self.notify(str(error), severity="error", markup=False)
 
     def learn_people(self) -> None:
         """Read the names again."""

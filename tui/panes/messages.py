@@ -17,7 +17,7 @@ from tui.panes.log_pane import LogPane
 from tui.people import short_id
 from tui.printable import printable
 from tui.screens.fields import Field, FieldsScreen
-from tui.screens.write import PERSON, Draft, WriteScreen, person_sends
+from tui.widgets.levels import sealed_note
 from tui.widgets.log_head import path_text
 from tui.widgets.log_search import NOTHING, Matches, SearchField
 from tui.widgets.log_sources import DenseRows, PickedRows
@@ -31,6 +31,7 @@ from tui.widgets.message_lines import (
     preview,
     read_lines,
     whole_log,
+    withheld,
 )
 from tui.widgets.paged_log import PagedLog
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tui.bridge import WorkspaceLike
 
 CARD_MESSAGES = 3
+PERSON = "person"
 LAYERS = {"agent_id": "agent", "type": "type", "thread_id": "thread"}
 
 
@@ -136,13 +138,14 @@ class MessagesPane(LogPane[MessageLine]):
         if not self._newest:
             return "No messages yet."
         waiting = f"{self._unread:,} unread for you" if self._unread else "Nothing unread for you"
-        lines = [card_line(line, self.people.person_id) for line in self._newest]
+        note = sealed_note(self.app)
+        lines = [card_line(line, self.people.person_id, note) for line in self._newest]
         return Content("\n").join([*lines, Content.styled(waiting, "bold $accent" if self._unread else "$muted")])
 
     def copy_text(self) -> str:
         """What the chosen message says: text as it is, anything else as JSON."""
         facts = self.detail.facts
-        if facts is None:
+        if facts is None or facts.message.locked:
             return ""
         content = facts.message.content
         return content if isinstance(content, str) else json.dumps(content, indent=2, ensure_ascii=False)
@@ -182,6 +185,20 @@ class MessagesPane(LogPane[MessageLine]):
             self.learn_people()
         if any(isinstance(event, MessagesChanged | ItemsChanged) for event in events):
             self._renew()
+
+    def keys_moved(self, *, locked: bool) -> None:
+        """What is sealed goes from log, detail and card, or is read again; what is on its way is void."""
+        self._void("detail")
+        if locked:
+            self._newest = tuple(withheld(line) for line in self._newest)
+            self.detail.withhold()
+            self.tell_changed()
+        self.log_view.changed()
+        self._count()
+        if self.is_shown:
+            self._read_current()
+        if self._matches:
+            self._find()
 
     def card_shown(self) -> None:
         """The card shows the newest messages."""
@@ -246,10 +263,10 @@ class MessagesPane(LogPane[MessageLine]):
         self.refresh_bindings()
 
     def action_open(self) -> None:
-        """Go into the message; one for the person is read then."""
+        """Go into the message; one for the person is read then, unless it is locked."""
         super().action_open()
         line = self.log_view.row_at_cursor
-        if line is not None and self._is_mine(line):
+        if line is not None and self._is_mine(line) and not line.locked:
             self._mark(line, MessageStatus.READ)
 
     def action_acknowledge(self) -> None:
@@ -271,23 +288,29 @@ class MessagesPane(LogPane[MessageLine]):
 
     def action_write(self) -> None:
         """Write to an agent, a type of agents, or everyone."""
-        self._write(Draft())
+        self._write()
 
     def action_reply(self) -> None:
         """Answer the message at the cursor, in its thread."""
         line = self.log_view.row_at_cursor
         if line is not None and line.sender_id is not None:
             to = line.recipient if line.sender_id == self.people.person_id else line.sender
-            self._write(Draft(to, reply_to=line.id, quoted=f"{line.sender}: {line.preview}"))
+            said = "a sealed message" if line.sealed else line.preview
+            self._write(to, reply_to=line.id, quoted=f"{line.sender}: {said}")
 
-    def _write(self, draft: Draft) -> None:
+    def _write(self, to: str = "", *, reply_to: str | None = None, quoted: str = "") -> None:
         if self.workspace is not None:
+            # Imported here: the text area is large, and most who look write nothing.
+            from tui.screens.write import Draft, WriteScreen, person_sends
+
+            draft = Draft(to, reply_to=reply_to, quoted=quoted)
             self.app.push_screen(WriteScreen(draft, self.people, person_sends(self.workspace)), self._sent)
 
     def _sent(self, message: Message | None) -> None:
         if message is not None:
             self._renew()
-            self.notify(f"Sent to {printable(message.recipient)}: {preview(message.content)[:60]}", markup=False)
+            said = "sealed" if message.sealed else preview(message.content)[:60]
+            self.notify(f"Sent to {printable(message.recipient)}: {said}", markup=False)
 
     # Filters
 
@@ -404,7 +427,7 @@ class MessagesPane(LogPane[MessageLine]):
             self.log_view.go_to(self.source.place(number))
 
     def _draw(self, line: MessageLine, width: int) -> Content:
-        return draw_message(line, width, self.people.person_id)
+        return draw_message(line, width, self.people.person_id, sealed_note(self.app))
 
     def _store(self) -> MessageStore:
         assert self.workspace is not None

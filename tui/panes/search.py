@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from textual import on
 from textual.containers import Horizontal, Vertical
@@ -18,7 +15,9 @@ from core.events import Event, LibrariesChanged, ModelStateChanged, SourcesChang
 from core.model import Answer, Filters, Hit, IndexCounts, Library, SearchMode
 from core.search.query import Query, parse_inline
 from tui.panes.base import Pane
+from tui.pooled import submit_newest
 from tui.widgets.document_reader import DocumentReader
+from tui.widgets.hit_document import HitDocument
 from tui.widgets.hit_list import HitList
 from tui.widgets.welcome import Welcome
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from core.hardware.pool import WorkerPool
     from core.library.catalogue import StoredDocument
     from tui.bridge import WorkspaceLike
-    from tui.widgets.document_reader import DocumentLines
 
     class SearchableWorkspace(WorkspaceLike, Protocol):
         """What this pane needs of ``core.workspace.Workspace``."""
@@ -48,8 +46,6 @@ if TYPE_CHECKING:
         def counts(self) -> IndexCounts: ...
 
 
-_log = logging.getLogger(__name__)
-T = TypeVar("T")
 TYPING_SECONDS = 0.06
 LIMIT = 30
 NARROW_CELLS = 96
@@ -80,16 +76,6 @@ class SearchPane(Pane):
             self.generation = generation
             self.outcome = outcome
 
-    class Rendered(Message):
-        """A document is ready to be shown."""
-
-        def __init__(self, generation: int, document: StoredDocument, ordinal: int, lines: DocumentLines) -> None:
-            super().__init__()
-            self.generation = generation
-            self.document = document
-            self.ordinal = ordinal
-            self.lines = lines
-
     class Counted(Message):
         """What is in the index now."""
 
@@ -105,7 +91,6 @@ class SearchPane(Pane):
         self._filters = Filters()
         self._mode = SearchMode.HYBRID
         self._generation = 0
-        self._reading = 0
         self._typing: Timer | None = None
         self._answer: Answer | None = None
         self._recorded: Answer | None = None
@@ -113,8 +98,6 @@ class SearchPane(Pane):
         self._passages = 0
         self._pending = 0
         self._sources = -1
-        self._document: StoredDocument | None = None
-        self._ordinal = 0
 
     def compose(self) -> ComposeResult:
         """The query, what narrows it, the hits beside the reader, and one line of facts."""
@@ -126,9 +109,7 @@ class SearchPane(Pane):
             yield Welcome()
         with Horizontal(id="search-body"):
             yield HitList(id="hits")
-            with Vertical(id="reading"):
-                yield Static("", id="document-title")
-                yield DocumentReader(id="reader")
+            yield HitDocument()
         yield Static("", id="facts")
 
     def on_mount(self) -> None:
@@ -139,6 +120,7 @@ class SearchPane(Pane):
     def on_workspace(self, workspace: WorkspaceLike) -> None:
         """Search can be answered now; what was typed meanwhile is asked at once."""
         self._workspace = cast("SearchableWorkspace", workspace)
+        self._document.begin(self._workspace)
         self._count()
         self._ask()
 
@@ -177,11 +159,23 @@ class SearchPane(Pane):
 
     def copy_text(self) -> str:
         """The passage in sight."""
-        if self._document is not None and self._document.content.passages:
-            passage = self._document.content.passages[self._ordinal]
+        passage = self._document.passage
+        if passage is not None:
             return f"{passage.title}\n\n{passage.text}"
         hit = self.query_one(HitList).hit
         return f"{hit.title}\n\n{hit.text}" if hit is not None else ""
+
+    def keys_moved(self, *, locked: bool) -> None:
+        """Sealed passages go from the screen, or can be found again."""
+        if locked:
+            self._answer = None
+            self._show_answer()
+            self.tell_changed()
+        self._ask()
+
+    @property
+    def _document(self) -> HitDocument:
+        return self.query_one(HitDocument)
 
     def on_resize(self, event: events.Resize) -> None:
         """Side by side where there is room, else one at a time."""
@@ -211,7 +205,7 @@ class SearchPane(Pane):
         event.stop()
         hit = self.query_one(HitList).hit
         if hit is not None:
-            self._read(hit.document_id, hit.ordinal, counted=False)
+            self._read(hit, counted=False)
 
     @on(HitList.OptionSelected, "#hits")
     def _selected(self, event: HitList.OptionSelected) -> None:
@@ -220,14 +214,8 @@ class SearchPane(Pane):
         if hit is not None:
             self._record()
             self.add_class("-reading")
-            self._read(hit.document_id, hit.ordinal, counted=True)
-            self.query_one(DocumentReader).focus()
-
-    @on(DocumentReader.WidthChanged)
-    def _width_changed(self, event: DocumentReader.WidthChanged) -> None:
-        event.stop()
-        if self._document is not None:
-            self._read(self._document.item.id, self._ordinal, counted=False)
+            self._read(hit, counted=True)
+            self._document.reader.focus()
 
     def action_down_to_hits(self) -> None:
         """From the query to the hits."""
@@ -248,10 +236,7 @@ class SearchPane(Pane):
 
     def action_passage(self, step: int) -> None:
         """The previous or next passage of the document."""
-        if self._document is not None:
-            number = self._ordinal + step
-            if 0 <= number < len(self._document.content.passages):
-                self._read(self._document.item.id, number, counted=False)
+        self._document.step(step)
 
     def action_mode(self) -> None:
         """Both ways of finding, by meaning alone, by words alone."""
@@ -275,12 +260,10 @@ class SearchPane(Pane):
         """Open the file behind the passage in the person's editor."""
         from tui.editor import editor_command, run_editor
 
-        if self._document is None:
+        if self._document.file is None:
             return
-        content = self._document.content
-        line = content.passages[self._ordinal].line if content.passages else 1
         try:
-            command = editor_command(content.source, line)
+            command = editor_command(*self._document.file)
         except BailiwickError as error:
             self.notify(str(error), severity="warning", markup=False)
             return
@@ -305,7 +288,12 @@ class SearchPane(Pane):
         def search() -> Answer:
             return workspace.search(Query(text, filters, mode, LIMIT))
 
-        self._in_pool("search", search, lambda outcome: self.Answered(generation, outcome))
+        submit_newest(
+            workspace.pool,
+            "search.search",
+            search,
+            lambda outcome: self.post_message(self.Answered(generation, outcome)),
+        )
 
     def on_search_pane_answered(self, event: Answered) -> None:
         """Show the answer, unless a newer question was asked."""
@@ -326,10 +314,7 @@ class SearchPane(Pane):
         hits: tuple[Hit, ...] = answer.hits if answer is not None else ()
         self.query_one(HitList).show(hits)
         if not hits:
-            self._document = None
-            self._reading += 1
-            self.query_one(DocumentReader).clear()
-            self.query_one("#document-title", Static).update("")
+            self._document.clear()
             self.remove_class("-reading")
         self._show_emptiness()
         self._show_facts()
@@ -394,12 +379,19 @@ class SearchPane(Pane):
 
     def _count(self) -> None:
         workspace = self._workspace
-        if workspace is not None:
-            self._in_pool(
-                "count",
-                lambda: (workspace.libraries(), workspace.counts(), len(workspace.sources())),
-                lambda outcome: None if isinstance(outcome, BailiwickError) else self.Counted(*outcome),
-            )
+        if workspace is None:
+            return
+
+        def take(outcome: tuple[list[Library], IndexCounts, int] | BailiwickError) -> None:
+            if not isinstance(outcome, BailiwickError):
+                self.post_message(self.Counted(*outcome))
+
+        submit_newest(
+            workspace.pool,
+            "search.count",
+            lambda: (workspace.libraries(), workspace.counts(), len(workspace.sources())),
+            take,
+        )
 
     def on_search_pane_counted(self, event: Counted) -> None:
         """Show what can be searched."""
@@ -413,60 +405,6 @@ class SearchPane(Pane):
             self._show_facts()
         self.tell_changed()
 
-    def _read(self, document_id: str, ordinal: int, *, counted: bool) -> None:
-        """Load and render a document away from the screen's thread; only the newest is shown."""
-        workspace = self._workspace
-        if workspace is None:
-            return
-        self._reading += 1
-        generation = self._reading
-        reader = self.query_one(DocumentReader)
-        width, colours, query = reader.text_width, reader.colours, self._answer.query if self._answer else ""
-
-        def load() -> tuple[StoredDocument, DocumentLines]:
-            from tui.widgets.document_lines import render_document
-
-            stored = workspace.document(document_id, counted=counted)
-            return stored, render_document(stored.content, ordinal, query, width, colours)
-
-        def message(outcome: tuple[StoredDocument, DocumentLines] | BailiwickError) -> Message | None:
-            return (
-                None
-                if isinstance(outcome, BailiwickError)
-                else self.Rendered(generation, outcome[0], ordinal, outcome[1])
-            )
-
-        self._in_pool("read", load, message)
-
-    def on_search_pane_rendered(self, event: Rendered) -> None:
-        """Show the document, unless another was chosen meanwhile."""
-        event.stop()
-        if event.generation != self._reading:
-            return
-        self._document, self._ordinal = event.document, event.ordinal
-        reader = self.query_one(DocumentReader)
-        content = event.document.content
-        place = f"  passage {event.ordinal + 1} of {len(content.passages)}"
-        self.query_one("#document-title", Static).update(
-            Content.assemble((content.title, "bold $primary"), (place, "$muted")), layout=False
-        )
-        reader.show(event.lines, event.ordinal)
-
-    def _in_pool(self, key: str, job: Callable[[], T], message: Callable[[T | BailiwickError], Message | None]) -> None:
-        """Run ``job`` in the workspace's pool, the newest of ``key`` only, and post what ``message`` makes of it."""
-        workspace = self._workspace
-        if workspace is None:
-            return
-
-        def finished(future: Future[T]) -> None:
-            if future.cancelled():
-                return
-            error = future.exception()
-            if error is not None and not isinstance(error, BailiwickError):
-                _log.error("%s failed", key, exc_info=error)
-                error = BailiwickError("That did not work.", "The log has the details.")
-            outcome = error if isinstance(error, BailiwickError) else future.result()
-            if (posted := message(outcome)) is not None:
-                self.post_message(posted)
-
-        workspace.pool.submit_latest(f"{self.PANE_ID}.{key}", job).add_done_callback(finished)
+    def _read(self, hit: Hit, *, counted: bool) -> None:
+        query = self._answer.query if self._answer is not None else ""
+        self._document.read(hit.document_id, hit.ordinal, query, counted=counted)

@@ -19,6 +19,7 @@ from core.errors import BailiwickError
 from core.model import SourceKind
 from tui.bridge import in_thread
 from tui.screens.confirm import ConfirmScreen
+from tui.widgets.radio import SignedRadioButton
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -78,8 +79,8 @@ class AddScreen(ModalScreen[None]):
             dialog.border_subtitle = "Enter adds · → completes · Tab moves · Esc closes"
             yield Input(placeholder="~/project/docs", id="add-target", suggester=PathSuggester())
             with RadioSet(id="add-kind"):
-                yield RadioButton("Path: a folder or a file", value=True, id="add-path")
-                yield RadioButton("Package: NAME or NAME==VERSION", id="add-package")
+                yield SignedRadioButton("Path: a folder or a file", value=True, id="add-path")
+                yield SignedRadioButton("Package: NAME or NAME==VERSION", id="add-package")
             yield Static("", id="add-answer", markup=False)
             yield Static("In this workspace", classes="heading")
             yield OptionList(id="add-sources")

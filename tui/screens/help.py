@@ -88,13 +88,13 @@ class HelpScreen(ModalScreen["UsableAction | None"]):
 
 def _matches(usable: UsableAction, words: list[str]) -> bool:
     spec = usable.spec
-    text = f"{' '.join(usable.keys)} {spec.label} {spec.description} {spec.group}".casefold()
+    text = f"{' '.join(usable.keys)} {usable.label} {spec.description} {spec.group}".casefold()
     return all(word in text for word in words)
 
 
 def _prompt(usable: UsableAction) -> Content:
     return Content.assemble(
         (" ".join(usable.keys).ljust(KEY_WIDTH), "bold $accent"),
-        (f" {usable.spec.label}", "bold"),
+        (f" {usable.label}", "bold"),
         (f"  {usable.spec.description}", "$muted"),
     )

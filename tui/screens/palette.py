@@ -22,7 +22,7 @@ class ActionProvider(Provider):
         for usable in app.usable_actions():
             spec = usable.spec
             if spec.id != "app.palette":
-                text = f"{spec.group}: {spec.label}"
+                text = f"{spec.group}: {usable.label}"
                 yield (
                     text,
                     f"{' '.join(usable.keys)}   {spec.description}",

@@ -21,6 +21,7 @@ from tui.screens.confirm import ConfirmScreen
 from tui.screens.working import WorkingScreen
 from tui.widgets.change_lines import state_changes_text
 from tui.widgets.keyed_list import KeyedList, KeyedRow
+from tui.widgets.radio import SignedRadioButton
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -58,8 +59,9 @@ class RestoreScreen(WorkingScreen[None]):
             yield KeyedList(id="snapshots")
             with RadioSet(id="restore-scope", compact=True):
                 if self._agent is not None:
-                    yield RadioButton(Content(f"Only {printable(self._agent.name)}"), value=True, id="scope-agent")
-                yield RadioButton("All agents", value=self._agent is None, id="scope-all")
+                    mine = Content(f"Only {printable(self._agent.name)}")
+                    yield SignedRadioButton(mine, value=True, id="scope-agent")
+                yield SignedRadioButton("All agents", value=self._agent is None, id="scope-all")
             yield Static("What would change", classes="heading")
             with VerticalScroll(id="restore-plan"):
                 yield Static("", id="restore-changes")

@@ -14,14 +14,16 @@ from textual.message import Message
 from textual.widgets import Static
 
 from core.agent_model import StateOperation, StateVersion
-from core.errors import BailiwickError
+from core.errors import BailiwickError, Locked
 from tui import moments
+from tui.locking import KeysMoved
 from tui.pooled import submit_newest
 from tui.printable import printable
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.working import WorkingScreen
 from tui.widgets.change_lines import changes_text, value_changes
 from tui.widgets.keyed_list import KeyedList, KeyedRow
+from tui.widgets.levels import SEALED, sealed_note
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
@@ -37,10 +39,14 @@ _VALUELESS = (StateOperation.DELETE, StateOperation.EXPIRE)
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """Two versions that are compared; ``before`` is 0 where there was nothing."""
+    """Two versions that are compared; ``before`` is 0 where there was nothing.
+
+    ``epoch`` counts how often the keys were locked and unlocked before.
+    """
 
     before: int
     after: int
+    epoch: int
 
 
 class HistoryScreen(WorkingScreen[None]):
@@ -67,6 +73,7 @@ class HistoryScreen(WorkingScreen[None]):
         self._versions: dict[int, StateVersion] = {}
         self._names: dict[str, str] = {}
         self._marked = 0
+        self._epoch = 0
 
     def compose(self) -> ComposeResult:
         """The versions, and what the one at the cursor changed."""
@@ -111,6 +118,7 @@ class HistoryScreen(WorkingScreen[None]):
         return Content.assemble(
             ("◆ " if version.version == self._marked else "  ", "bold $accent"),
             (f"v{version.version:<6}", "bold"),
+            (f"{SEALED} " if version.sealed else "  ", "bold $warning"),
             f"{version.operation + came:<24}",
             (f"{moments.since(version.at, at):>11}  {moments.clock(version.at)}  ", "$muted"),
             who,
@@ -125,7 +133,8 @@ class HistoryScreen(WorkingScreen[None]):
         """What is compared: the marked version first when it is the older one."""
         chosen = self._version
         other = self._marked or chosen - 1
-        return _Pair(min(other, chosen), max(other, chosen)) if chosen else _Pair(0, 0)
+        before, after = (min(other, chosen), max(other, chosen)) if chosen else (0, 0)
+        return _Pair(before, after, self._epoch)
 
     @on(KeyedList.Moved)
     def _compare(self) -> None:
@@ -165,10 +174,20 @@ class HistoryScreen(WorkingScreen[None]):
         self.query_one("#compared", Static).update(title)
         changes = self.query_one("#changes", Static)
         if isinstance(event.outcome, BailiwickError):
-            changes.update(Content.styled(str(event.outcome), "$error"))
+            locked = isinstance(event.outcome, Locked)
+            said = sealed_note(self.app) if locked else str(event.outcome)
+            changes.update(Content.styled(said, "italic $muted" if locked else "$error"))
         else:
             changes.update(Content() if before == after else changes_text(event.outcome))
         self.query_one("#changes-scroll").scroll_to(y=0, animate=False)
+
+    @on(KeysMoved)
+    def _keys_moved(self, event: KeysMoved) -> None:
+        """What is sealed goes from the screen, or is compared again; what is on its way is void."""
+        self._epoch += 1
+        if event.locked:
+            self.query_one("#changes", Static).update("")
+        self._compare()
 
     def action_mark(self) -> None:
         """Compare with this version from now on, or with none."""

@@ -9,6 +9,7 @@ from textual.screen import ModalScreen, ScreenResultType
 from textual.widgets import Static
 
 from core.errors import BailiwickError
+from tui.locking import sentence
 from tui.pooled import in_pool
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class WorkingScreen(ModalScreen[ScreenResultType], Generic[ScreenResultType]):
         try:
             return await in_pool(self._workspace.pool, job)
         except BailiwickError as error:
-            self.answer(str(error), failed=True)
+            self.answer(sentence(error, self.app), failed=True)
             return None
         finally:
             self._busy = False

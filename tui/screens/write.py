@@ -15,17 +15,19 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
-from textual.widgets import Input, Label, RadioButton, RadioSet, Static, TextArea
+from textual.widgets import Input, Label, RadioSet, Static, TextArea
 
 from core.agent_model import Importance, Message
+from tui.locking import sentence
 from tui.pooled import as_sentence
 from tui.printable import printable
+from tui.widgets.radio import SignedRadioButton
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from core.model import JSONValue
-    from tui.panes.log_pane import LogWorkspace
+    from tui.panes.fetching import FetchingWorkspace
     from tui.people import People
 
 EVERYONE = "everyone"
@@ -45,7 +47,7 @@ class Draft:
     quoted: str = ""
 
 
-def person_sends(workspace: LogWorkspace) -> Callable[[Draft], Future[Message]]:
+def person_sends(workspace: FetchingWorkspace) -> Callable[[Draft], Future[Message]]:
     """What sends a draft in the person's name."""
     messages, person = workspace.agentfs.messages, workspace.person
 
@@ -100,7 +102,7 @@ class WriteScreen(ModalScreen["Message | None"]):
             yield Input(draft.type, id="write-type", suggester=kinds, compact=True)
             with RadioSet(id="write-importance", compact=True):
                 for each in Importance:
-                    yield RadioButton(each.value, value=each is draft.importance, id=f"write-{each.value}")
+                    yield SignedRadioButton(each.value, value=each is draft.importance, id=f"write-{each.value}")
             yield TextArea(id="write-content", placeholder="Text, or a JSON object or list", compact=True)
             yield Static("", id="write-answer", markup=False)
 
@@ -142,7 +144,7 @@ class WriteScreen(ModalScreen["Message | None"]):
         try:
             message = await asyncio.wrap_future(self._send_draft(draft))
         except Exception as error:  # noqa: BLE001 - the log has what nobody foresaw, the dialog stays
-            self._answer(str(as_sentence(error)), failed=True)
+            self._answer(sentence(as_sentence(error), self.app), failed=True)
         else:
             self.dismiss(message)
         finally:

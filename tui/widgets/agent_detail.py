@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from rich.cells import cell_len
-from textual import events
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -14,9 +14,12 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.panes.agent_reading import AgentFacts, Section, Wanted
+from tui.printable import printable
 from tui.widgets import agent_texts
 from tui.widgets.json_view import JsonView
 from tui.widgets.keyed_list import KeyedList
+from tui.widgets.levels import sealed_note
+from tui.widgets.section_tabs import SectionTabs
 from tui.widgets.state_list import StateList
 
 if TYPE_CHECKING:
@@ -24,57 +27,13 @@ if TYPE_CHECKING:
 
     from core.agent_model import AgentOverview, State
 
-_TITLES = {
+_TITLES: Mapping[StrEnum, str] = {
     Section.STATES: "State",
     Section.LEASES: "Leases",
     Section.SESSIONS: "Sessions",
     Section.ABOUT: "About",
 }
 NO_STATES = "It keeps no state yet."
-
-
-class SectionTabs(Widget):
-    """The line of sections; a click posts ``Chosen``."""
-
-    class Chosen(Message):
-        """A section was clicked."""
-
-        def __init__(self, section: Section) -> None:
-            super().__init__()
-            self.section = section
-
-    def __init__(self) -> None:
-        super().__init__(id="agent-sections")
-        self._active = Section.STATES
-        self._counts: dict[Section, int] = {}
-        self._spans: list[tuple[int, int, Section]] = []
-
-    def update_tabs(self, active: Section, counts: dict[Section, int]) -> None:
-        """Show which section is in view, and how much is in them."""
-        if (active, counts) != (self._active, self._counts):
-            self._active, self._counts = active, counts
-            self.refresh()
-
-    def render(self) -> Content:
-        """The sections, the one in view between brackets of colour."""
-        parts: list[tuple[str, str]] = []
-        self._spans = []
-        position = 0
-        for section, title in _TITLES.items():
-            count = self._counts.get(section, 0)
-            text = f" {title} {count:,} " if count else f" {title} "
-            style = "bold underline $tab-foreground on $tab-background" if section is self._active else "$muted"
-            parts.append((text, style))
-            self._spans.append((position, position + cell_len(text), section))
-            position += cell_len(text)
-        return Content.assemble(*parts)
-
-    def on_click(self, event: events.Click) -> None:
-        """Choose the section under the pointer."""
-        for begin, end, section in self._spans:
-            if begin <= event.x < end:
-                self.post_message(self.Chosen(section))
-                return
 
 
 class AgentDetail(Vertical):
@@ -94,11 +53,12 @@ class AgentDetail(Vertical):
         self._overview: AgentOverview | None = None
         self._facts: AgentFacts | None = None
         self._capabilities: object = None
+        self._shown = ("", 0)
 
     def compose(self) -> ComposeResult:
         """The head, the tabs, and the sections, of which one is in view."""
         yield Static("", id="agent-head")
-        yield SectionTabs()
+        yield SectionTabs(_TITLES, id="agent-sections")
         with Vertical(id="section-states"):
             yield StateList(id="states")
             yield Static("", id="state-title")
@@ -128,8 +88,7 @@ class AgentDetail(Vertical):
     @property
     def is_waiting(self) -> bool:
         """Whether something that a person chose is still to come: an agent, a section, or a state."""
-        shown = self.state.key if self.state is not None else ""
-        return not self.is_complete or (self.section is Section.STATES and self.state_key not in ("", shown))
+        return not self.is_complete or (self.section is Section.STATES and self.state_key not in ("", self._shown[0]))
 
     @property
     def state_key(self) -> str:
@@ -138,11 +97,20 @@ class AgentDetail(Vertical):
 
     def wanted(self, retired: bool, agent_id: str) -> Wanted:
         """What is to be read to show ``agent_id`` here; a value that is shown is not read again."""
-        state = self.state
-        known = state is not None and agent_id == self.agent_id and state.key == self.state_key
-        version = state.version if state is not None and known else 0
+        shown, version = self._shown
+        if agent_id != self.agent_id or shown != self.state_key:
+            version = 0
         key = self.state_key if agent_id == self.agent_id else ""
         return Wanted(retired, agent_id, self.section, key, version)
+
+    def keys_moved(self, *, locked: bool) -> None:
+        """What is sealed goes from the screen, or is to be read again."""
+        state = self.state
+        if state is None or state.sealed:
+            self._shown = ("", 0)
+        if state is not None and state.sealed and locked:
+            self.state = None
+            self.query_one("#state-value", JsonView).say(sealed_note(self.app))
 
     def default_focus(self) -> Widget:
         """What gets the focus in the section in view."""
@@ -201,7 +169,7 @@ class AgentDetail(Vertical):
 
     def _clear(self) -> None:
         """What was shown is another agent's."""
-        self._facts, self.state, self._capabilities = None, None, None
+        self._facts, self.state, self._capabilities, self._shown = None, None, None, ("", 0)
         self.query_one(StateList).show_states("", (), 0)
         for view in self.query(JsonView):
             view.clear()
@@ -222,17 +190,28 @@ class AgentDetail(Vertical):
 
     def _draw_state(self, facts: AgentFacts, key: str) -> None:
         value = self.query_one("#state-value", JsonView)
-        if facts.state is not None and facts.state.key == key:
-            self.state = facts.state
-            value.show("", facts.state.value)
-        elif not key or not facts.states:
+        state = facts.state
+        if state is not None and state.key == key:
+            self.state, self._shown = state, (key, state.version)
+            if state.locked:
+                value.say(sealed_note(self.app))
+            else:
+                value.show("", state.value)
+        elif facts.refused and key:
             self.state = None
+            self._shown = (key, next((each.version for each in facts.states if each.key == key), 0))
+            value.say(facts.refused)
+            self._write("#state-title", Content.styled(printable(key), "bold $primary"))
+        elif not key or not facts.states:
+            self.state, self._shown = None, ("", 0)
             value.clear()
             self._write("#state-title", Content.styled("" if facts.states else NO_STATES, "$muted"))
 
     def _draw_tabs(self) -> None:
         overview = self._overview
-        counts = {Section.STATES: overview.states, Section.LEASES: overview.leases} if overview is not None else {}
+        counts: dict[StrEnum, int] = {}
+        if overview is not None:
+            counts = {Section.STATES: overview.states, Section.LEASES: overview.leases}
         self.query_one(SectionTabs).update_tabs(self.section, counts)
 
     def on_keyed_list_moved(self, event: KeyedList.Moved) -> None:

@@ -9,8 +9,10 @@ from textual.content import Content
 
 from core.agent_model import Admission, Agent, AgentOverview, AgentStatus, Lease, Session, State, ToolCall
 from tui import moments
+from tui.levels import WHY, short_level
 from tui.printable import printable
 from tui.widgets.agent_rows import doing, standing
+from tui.widgets.levels import sign
 
 LABEL_WIDTH = 17
 
@@ -44,13 +46,20 @@ def head(overview: AgentOverview, at: datetime) -> Content:
 
 def state_title(state: State, at: datetime) -> Content:
     """A state's key and what is known of its present version."""
+    mark = sign(state).strip()
     facts = [f"version {state.version}", moments.since(state.updated_at, at), f"{state.size:,} bytes", str(state.kind)]
+    if state.redacted:
+        facts.insert(0, "redacted: without secrets and personal data")
     if state.expires_at is not None:
         facts.append(f"expires in {moments.left(state.expires_at, at)}")
+    if state.sensitive in WHY:
+        facts.append(WHY[state.sensitive])
     return Content.assemble(
         (printable(state.key), "bold $primary"),
         ("  critical" if state.critical else "", "bold $warning"),
-        (f"  {' · '.join(facts)}", "$muted"),
+        (f"  {mark}" if mark else " ", "bold $warning"),
+        f" {short_level(state)}",
+        (f" · {' · '.join(facts)}", "$muted"),
     )
 
 
@@ -109,7 +118,15 @@ def _call(call: ToolCall, at: datetime) -> Content:
     else:
         mark, style, outcome = "✓ done   ", "$success", f"{call.duration_ms or 0:,} ms"
     when = "" if call.completed_at is None else f"  {moments.since(call.started_at, at)}"
-    return Content.assemble((mark, style), (printable(call.tool), "bold"), f"  {outcome}", (when, "$muted"))
+    through = f"{call.client} through {call.door}" if call.client else ""
+    about = "  ".join(part for part in (call.summary, through) if part)
+    return Content.assemble(
+        (mark, style),
+        (printable(call.tool), "bold"),
+        f"  {outcome}",
+        (when, "$muted"),
+        (f"\n         {printable(about)}" if about else "", "$muted"),
+    )
 
 
 def about_text(overview: AgentOverview, key_path: str, at: datetime) -> Content:

@@ -9,10 +9,13 @@ from typing import Protocol
 from textual.content import Content
 
 from core.agent_model import ActorKind, AuditRecord
+from core.model import Item
 from tui import moments
+from tui.levels import level_words
 from tui.people import People
 from tui.printable import printable
 from tui.widgets.facts import Fact
+from tui.widgets.levels import sign
 from tui.widgets.log_sources import DenseRows
 from tui.widgets.log_times import NARROW_CELLS, WIDE_CELLS, column_time, short_time
 
@@ -131,8 +134,8 @@ def subject_name(record: AuditRecord, people: People) -> str:
     return printable(" ".join(words))
 
 
-def record_facts(line: AuditLine, people: People) -> list[Fact]:
-    """Every field of a record but its details; of one that is not there what that means."""
+def record_facts(line: AuditLine, people: People, item: Item | None = None) -> list[Fact]:
+    """Every field of a record but its details, and the level of its ``item``; of a missing one what that means."""
     record = line.record
     if record is None:
         why = "The trail only grows: this comes only of somebody's changing the database itself."
@@ -151,6 +154,7 @@ def record_facts(line: AuditLine, people: People) -> list[Fact]:
         ("Action", record.action, "$secondary"),
         ("Subject", known or record.subject, ""),
         ("", record.subject if known else "", "$muted"),
+        ("Level", f"{sign(item)} {level_words(item)}".strip() if item is not None else "", ""),
         ("Journal", "" if record.journal is None else f"{record.journal:,}", ""),
         ("Device", record.device, "$muted"),
         ("Hash", record.hash, "$muted"),

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 LABEL_CELLS = 10
 NARROWEST = 8
-Fact = tuple[str, Content]
+Fact = tuple[str | Content, Content]
 
 
 class Facts(Widget):
@@ -18,14 +18,20 @@ class Facts(Widget):
 
     DEFAULT_CSS = "Facts { height: auto; }"
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - the parameter's name in every Textual widget
+    def __init__(
+        self,
+        *,
+        label_cells: int = LABEL_CELLS,
+        id: str | None = None,  # noqa: A002 - the parameter's name in every Textual widget
+    ) -> None:
         super().__init__(id=id)
+        self._label_cells = label_cells
         self._facts: tuple[Fact, ...] = ()
 
     @property
     def text(self) -> str:
         """All facts without styles, a line each."""
-        return "\n".join(f"{label.ljust(LABEL_CELLS)}{fact.plain}" for label, fact in self._facts)
+        return "\n".join(f"{str(label).ljust(self._label_cells)}{fact.plain}" for label, fact in self._facts)
 
     def show(self, facts: Iterable[Fact]) -> None:
         """Show these."""
@@ -45,8 +51,11 @@ class Facts(Widget):
     def _lines(self, width: int) -> list[Content]:
         lines = []
         for label, fact in self._facts:
-            head = Content.styled(label.ljust(LABEL_CELLS), "$muted")
-            for line in fact.wrap(max(NARROWEST, width - LABEL_CELLS)) or [Content("")]:
+            if isinstance(label, Content):
+                head = label.truncate(self._label_cells, ellipsis=True, pad=True)
+            else:
+                head = Content.styled(label.ljust(self._label_cells), "$muted")
+            for line in fact.wrap(max(NARROWEST, width - self._label_cells)) or [Content("")]:
                 lines.append(Content.assemble(head, line.rstrip()))
-                head = Content(" " * LABEL_CELLS)
+                head = Content(" " * self._label_cells)
         return lines

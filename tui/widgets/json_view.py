@@ -81,6 +81,7 @@ class JsonView(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._title = ""
         self._value: object = None
+        self._note = ""
         self._is_empty = True
         self._made_for: tuple[int, JsonColours] | None = None
 
@@ -98,14 +99,21 @@ class JsonView(ScrollView, can_focus=True):
 
     def show(self, title: str, value: object) -> None:
         """Show ``value``, what ``json.loads`` makes, from its top, under ``title``."""
-        self._title, self._value, self._is_empty = title, value, False
+        self._title, self._value, self._note, self._is_empty = title, value, "", False
         self._made_for = None
         self._make()
         self.scroll_to(y=0, animate=False, force=True, immediate=True)
 
+    def say(self, note: str) -> None:
+        """Show a sentence in place of a value."""
+        self.clear()
+        self._note = note
+        self._made_for = None
+        self._make()
+
     def clear(self) -> None:
         """Show nothing."""
-        self._title, self._value, self._is_empty = "", None, True
+        self._title, self._value, self._note, self._is_empty = "", None, "", True
         self._made_for = None
         self._make()
 
@@ -144,6 +152,10 @@ class JsonView(ScrollView, can_focus=True):
             return
         self._made_for = wanted
         self._strips = []
+        if self._note:
+            note = Style.parse(wanted[1].muted)
+            pieces = _pieces(printable(self._note), width, width)
+            self._strips = [Strip([Segment(each, note)]).adjust_cell_length(width) for each in pieces]
         if not self._is_empty:
             if self._title:
                 title = Segment(printable(self._title), Style.parse(wanted[1].title))

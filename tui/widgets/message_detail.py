@@ -16,6 +16,7 @@ from tui.people import YOU, short_id
 from tui.printable import printable
 from tui.widgets.facts import Fact, Facts
 from tui.widgets.json_view import JsonView
+from tui.widgets.levels import level_content, sealed_note
 from tui.widgets.log_times import short_time
 from tui.widgets.message_lines import IMPORTANCE_STYLES, STATUS_GLYPHS, STATUS_STYLES, preview
 
@@ -82,9 +83,12 @@ class MessageDetail(Vertical):
     def show(self, facts: MessageFacts, person_id: str) -> None:
         """Show a message, or what is new about the one that is shown."""
         before, self.facts = self.facts, facts
-        self._told.show(message_facts(facts, person_id))
-        if before is None or before.message.id != facts.message.id:
-            self.content_view.show("", facts.message.content)
+        message, note = facts.message, sealed_note(self.app)
+        self._told.show(message_facts(facts, person_id, note))
+        if message.locked:
+            self.content_view.say(note)
+        elif before is None or (before.message.id, before.message.locked) != (message.id, False):
+            self.content_view.show("", message.content)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -92,9 +96,18 @@ class MessageDetail(Vertical):
         self._told.show(())
         self.content_view.clear()
 
+    def withhold(self) -> None:
+        """The keys are locked: what is sealed, or quotes what is, goes from the screen until it is read again."""
+        facts = self.facts
+        if facts is not None and any(
+            each is not None and each.sealed for each in (facts.message, facts.first, facts.answered)
+        ):
+            self.clear()
+            self.content_view.say(sealed_note(self.app))
 
-def message_facts(facts: MessageFacts, person_id: str) -> list[Fact]:
-    """Everything but the content."""
+
+def message_facts(facts: MessageFacts, person_id: str, note: str) -> list[Fact]:
+    """Everything but the content; ``note`` stands in place of what is locked."""
     message = facts.message
     told: list[Fact] = [
         ("From", _who(message, person_id)),
@@ -102,11 +115,12 @@ def message_facts(facts: MessageFacts, person_id: str) -> list[Fact]:
         ("Sent", Content(moments.clock(message.sent_at))),
         ("Number", Content(f"{message.sequence:,}")),
         ("Type", _kind(message)),
+        ("Level", level_content(message)),
     ]
     if message.reply_to is not None:
-        told.append(("Reply to", _quote(facts.answered, person_id)))
+        told.append(("Reply to", _quote(facts.answered, person_id, note)))
     if facts.first is not None and (facts.answered is None or facts.first.id != facts.answered.id):
-        told.append(("Thread of", _quote(facts.first, person_id)))
+        told.append(("Thread of", _quote(facts.first, person_id, note)))
     told.append(("Thread", Content.styled(short_id(message.thread_id), "$muted")))
     for number, receipt in enumerate(facts.receipts[:MOST_RECEIPTS]):
         told.append(("" if number else "Receipts", _receipt(receipt, person_id)))
@@ -140,11 +154,12 @@ def _kind(message: Message) -> Content:
     return Content.assemble(kind, " · ", (str(message.importance), style))
 
 
-def _quote(message: Message | None, person_id: str) -> Content:
+def _quote(message: Message | None, person_id: str, note: str) -> Content:
     if message is None:
         return Content.styled("a message that is not here", "$muted")
     who = YOU if message.sender_id == person_id else printable(message.sender)
-    text = Content(printable(preview(message.content))).truncate(MOST_QUOTE, ellipsis=True)
+    said = Content.styled(note, "italic $muted") if message.locked else Content(printable(preview(message.content)))
+    text = said.truncate(MOST_QUOTE, ellipsis=True)
     return Content.assemble((who, "bold"), f" {short_time(message.sent_at)}  ", text)
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from textual.content import Content
 
 from core.agent_model import Audience, Importance, Message, MessageStatus
+from core.model import Level, Sensitivity
 from tui.people import YOU
 from tui.printable import printable
+from tui.widgets import levels
 from tui.widgets.log_sources import DenseRows
 from tui.widgets.log_times import NARROW_CELLS, WIDE_CELLS, column_time
 
@@ -37,7 +39,7 @@ UNVERIFIED = "?"
 REPLY = "↳"
 LEGEND = (
     "`·` queued, `↓` delivered, `○` read, `✓` acknowledged by all recipients; `!` high, `!!` urgent, `-` low "
-    "importance; `↳` a reply; `?` a sender that did not show its key"
+    f"importance; `↳` a reply; `?` a sender that did not show its key; {levels.LEGEND}"
 )
 WIDE = 96
 MIDDLE = 60
@@ -74,6 +76,10 @@ class MessageLine:
     status: MessageStatus
     verified: bool
     preview: str
+    level: Level = Level.PRIVATE
+    sensitive: Sensitivity = Sensitivity.NONE
+    sealed: bool = False
+    locked: bool = False
 
 
 def message_line(message: Message) -> MessageLine:
@@ -92,8 +98,17 @@ def message_line(message: Message) -> MessageLine:
         message.reply_to is not None,
         message.status,
         message.verified,
-        preview(message.content),
+        "" if message.locked else preview(message.content),
+        message.level,
+        message.sensitive,
+        message.sealed,
+        message.locked,
     )
+
+
+def withheld(line: MessageLine) -> MessageLine:
+    """The line as it reads while the keys are locked."""
+    return replace(line, preview="", locked=True) if line.sealed else line
 
 
 def whole_log(messages: MessagesLike) -> DenseRows[MessageLine]:
@@ -130,8 +145,11 @@ def preview(content: JSONValue) -> str:
     return "".join(parts)[:MOST_PREVIEW]
 
 
-def draw_message(line: MessageLine, width: int, person_id: str) -> Content:
-    """The line for ``width`` cells: the wider, the more of the date and the type; what it says comes last."""
+def draw_message(line: MessageLine, width: int, person_id: str, note: str) -> Content:
+    """The line for ``width`` cells: the wider, the more of the date and the type; what it says comes last.
+
+    ``note`` stands in place of what is locked.
+    """
     wide, middle = width >= WIDE, width >= MIDDLE
     sender = YOU if line.sender_id == person_id else line.sender
     recipient = YOU if line.recipient_id == person_id else line.recipient
@@ -144,20 +162,20 @@ def draw_message(line: MessageLine, width: int, person_id: str) -> Content:
         (STATUS_GLYPHS[line.status], STATUS_STYLES[line.status]),
         " ",
         (IMPORTANCE_GLYPHS[line.importance], IMPORTANCE_STYLES.get(line.importance, "$muted")),
-        " ",
+        (f"{levels.sign(line)} ", "bold $warning"),
         names,
         " ",
         *((kind, " ") if middle else ()),
         (f"{REPLY} " if line.is_reply else "  " if middle else "", "$muted"),
-        (printable(line.preview), "bold" if is_new else ""),
+        (note, "italic $muted") if line.locked else (printable(line.preview), "bold" if is_new else ""),
     )
 
 
-def card_line(line: MessageLine, person_id: str) -> Content:
+def card_line(line: MessageLine, person_id: str, note: str) -> Content:
     """The line in the few cells of a card."""
     sender = _name(YOU if line.sender_id == person_id else line.sender)
     recipient = _name(YOU if line.recipient_id == person_id else line.recipient)
-    said = (f" {printable(line.preview)}", "")
+    said = (f" {note if line.locked else printable(line.preview)}", "")
     return Content.assemble(sender, ("→", "$muted"), recipient, said).truncate(CARD_CELLS, ellipsis=True)
 
 

@@ -11,6 +11,7 @@ from textual.content import Content
 
 from tui.printable import printable
 from tui.widgets.keyed_list import KeyedList, KeyedRow
+from tui.widgets.levels import sign
 
 if TYPE_CHECKING:
     from core.agent_model import StateEntry
@@ -127,7 +128,7 @@ class StateList(KeyedList):
 
     def _leaf(self, name: str, entry: StateEntry, depth: int) -> Content:
         margin = "  " * (depth + 1)
-        right = f"{'critical  ' if entry.critical else ''}v{entry.version}"
+        right = f"{'critical  ' if entry.critical else ''}{sign(entry)} {entry.level:<7}  v{entry.version}"
         width = max(20, self.row_width)
         room = max(4, width - len(margin) - len(right) - 3)
         label = Content(printable(name)).truncate(room, ellipsis=True)

@@ -192,7 +192,7 @@ class KeyHint:
 def key_hints(usable: Iterable[UsableAction], *, typing: bool) -> tuple[KeyHint, ...]:
     """What the key line says: the panes' numbers as one, then each action by its first key."""
     chosen = [each for each in usable if (each.spec.typing if typing else each.spec.footer)]
-    hints = [KeyHint(each.keys[0], each.spec.label, each.spec.id) for each in chosen]
+    hints = [KeyHint(each.keys[0], each.label, each.spec.id) for each in chosen]
     panes = [each.keys[0] for each in usable if each.spec.action.startswith("show_pane")]
     if panes and not typing:
         hints.insert(0, KeyHint(f"{panes[0]}-{panes[-1]}", "Panes"))

@@ -17,11 +17,11 @@ MOST_PLACE_CELLS = 28
 
 @dataclass(frozen=True, slots=True)
 class Tab:
-    """One pane in the top line."""
+    """One pane in the top line; its ``titles`` get shorter from the first to the last."""
 
     pane_id: str
     number: int
-    title: str
+    titles: tuple[str, str, str]
     badge: str = ""
 
 
@@ -34,6 +34,8 @@ class _Detail:
     badges: bool
     padding: str
     gap: str
+    title: int = 0
+    """Which of its titles a pane has that is not in view; the one in view has its first."""
 
 
 _DETAILS = (
@@ -42,8 +44,9 @@ _DETAILS = (
     _Detail(product=True, workspace=False, badges=True, padding=" ", gap=""),
     _Detail(product=False, workspace=False, badges=True, padding=" ", gap=""),
     _Detail(product=False, workspace=False, badges=True, padding="", gap=" "),
-    _Detail(product=False, workspace=False, badges=False, padding=" ", gap=""),
-    _Detail(product=False, workspace=False, badges=False, padding="", gap=" "),
+    _Detail(product=False, workspace=False, badges=True, padding="", gap=" ", title=1),
+    _Detail(product=False, workspace=False, badges=True, padding="", gap=" ", title=2),
+    _Detail(product=False, workspace=False, badges=False, padding="", gap=" ", title=2),
 )
 
 
@@ -96,7 +99,7 @@ class PaneTabs(Widget):
         for tab in self._tabs:
             badge = f" {tab.badge}" if tab.badge and detail.badges else ""
             active = tab.pane_id == self._active
-            text = f"{tab.number} {tab.title}"
+            text = f"{tab.number} {tab.titles[0 if active else detail.title]}"
             style = "bold underline $tab-foreground on $tab-background" if active else "$foreground"
             edge = "$tab-foreground on $tab-background" if active else ""
             begin = position
