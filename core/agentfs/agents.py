@@ -29,8 +29,8 @@ from core.agentfs.database import Database, from_text, now, to_json, to_text, tr
 from core.agentfs.json_text import checked_json
 from core.agentfs.policy import AgentPolicy
 from core.agentfs.readable import check_readable, without_secrets
-from core.errors import InvalidInput, NotAdmitted, NotFound
-from core.ids import new_id, sha256_hex, stable_id
+from core.errors import AccessDenied, InvalidInput, NotAdmitted, NotFound
+from core.ids import looks_like_id, new_id, sha256_hex, stable_id
 from core.model import JSONObject
 
 _NAME = re.compile(r"\w(?:[\w .+-]{0,62}[\w.+-])?")
@@ -83,6 +83,7 @@ class AgentRegistry:
         Raises InvalidInput for an unusable name, type or capabilities.
         """
         self.check_registration(name, type, capabilities, owner)
+        check_readable(client, "The client's name")
         with self._database.transaction() as connection:
             agent_id, created = self.register_within(
                 connection, name, type, capabilities, owner=owner, by=by, client=client
@@ -93,7 +94,7 @@ class AgentRegistry:
     def check_registration(name: str, type: str, capabilities: JSONObject | None, owner: str) -> None:  # noqa: A002 - as above
         """Raise InvalidInput for what ``register`` refuses before it looks who is here."""
         _check(name, type, capabilities)
-        check_readable(f"{name} {to_json(dict(capabilities or {}))}", "What is declared of the agent")
+        check_readable([name, type, dict(capabilities or {})], "What is declared of the agent")
         if name.casefold() == owner.casefold():
             raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
 
@@ -211,11 +212,11 @@ class AgentRegistry:
         return self._keys / f"{agent_id}.key"
 
     def verify_key(self, agent_id: str, key: str) -> bool:
-        """Whether ``key`` is the agent's."""
+        """Whether ``key`` is the agent's; one that is retired has none."""
         with translated(self._database.path):
             row = (
                 self._database.connection()
-                .execute("SELECT key_sha256 FROM agents WHERE id = ?", (agent_id,))
+                .execute("SELECT key_sha256 FROM agents WHERE id = ? AND admission <> 'retired'", (agent_id,))
                 .fetchone()
             )
         return row is not None and bool(key) and hmac.compare_digest(row[0], sha256_hex(key.encode()))
@@ -241,10 +242,14 @@ class AgentRegistry:
     def heartbeat(
         self, agent: str, *, by: Actor, status: AgentStatus | None = None, tool: str = "", note: str = ""
     ) -> Agent:
-        """A sign of life: notes what the agent is doing and renews its leases; a retired agent is refused."""
+        """A sign of life: notes what the agent is doing and renews its leases.
+
+        Raises NotFound, and InvalidInput for a retired agent and for another agent's.
+        """
         with self._database.transaction() as connection:
             row = _living_agent(connection, agent)
             agent_id, moment = str(row["id"]), now()
+            require_self(by, agent_id, agent)
             told = status or (AgentStatus.BUSY if tool else AgentStatus.ACTIVE)
             connection.execute(
                 "UPDATE agents SET last_activity = ?, status = ?, current_tool = ?, note = ?, door = ? WHERE id = ?",
@@ -269,11 +274,9 @@ class AgentRegistry:
         another's name or a retired agent, NotAdmitted.
         """
         agent_id = self.id_of(connection, agent)
-        if by.kind is ActorKind.AGENT:
-            if by.id != agent_id:
-                raise InvalidInput(f"An agent cannot act as another, here as {agent}.", "Act under your own name.")
-            if changes:
-                self.touch(connection, agent_id)
+        require_self(by, agent_id, agent)
+        if by.kind is ActorKind.AGENT and changes:
+            self.touch(connection, agent_id)
         return agent_id
 
     def touch(self, connection: sqlite3.Connection, agent_id: str) -> str:
@@ -318,13 +321,19 @@ class AgentRegistry:
         )
 
     def retire(self, agent: str, *, by: Actor, reason: str = "") -> Agent:
-        """End an agent for good: its leases and sessions end, its history stays, its name is free again."""
+        """End an agent for good: its leases and sessions end, its history stays, its name is free again.
+
+        An agent ends itself alone, and shows its key for it. Raises NotFound, InvalidInput and AccessDenied.
+        """
         with self._database.transaction() as connection:
             row = _living_agent(connection, agent)
             agent_id, moment = str(row["id"]), to_text(now())
+            require_self(by, agent_id, agent)
+            if by.kind is ActorKind.AGENT and not by.verified:
+                raise AccessDenied("The agent showed no key: it is not retired.", "Show it, or let the person do it.")
             connection.execute(
                 "UPDATE agents SET admission = 'retired', status = 'inactive', current_tool = '', retired_at = ?,"
-                " note = ? WHERE id = ?",
+                " note = ?, key_sha256 = '' WHERE id = ?",
                 (moment, without_secrets(reason), agent_id),
             )
             connection.execute(
@@ -436,6 +445,12 @@ class AgentRegistry:
         return key
 
 
+def require_self(by: Actor, agent_id: str, agent: str) -> None:
+    """Raise InvalidInput when ``by`` is an agent, but not the one ``agent_id``, which was named as ``agent``."""
+    if by.kind is ActorKind.AGENT and by.id != agent_id:
+        raise InvalidInput(f"An agent cannot act as another, here as {agent}.", "Act under your own name.")
+
+
 def _living(connection: sqlite3.Connection, agent: str) -> sqlite3.Row:
     row = _find(connection, agent)
     if row is None:
@@ -488,10 +503,10 @@ def _is_plain(name: str) -> bool:
 
 
 def _check(name: str, kind: str, capabilities: JSONObject | None) -> None:
-    if not _NAME.fullmatch(name) or name.casefold() in _RESERVED or not _is_plain(name):
+    if not _NAME.fullmatch(name) or name.casefold() in _RESERVED or not _is_plain(name) or looks_like_id(name):
         raise InvalidInput(
             f"{name!r} cannot be an agent's name.",
-            "Use up to 64 letters of one alphabet, digits, blanks and . _ + - and no reserved word.",
+            "Use up to 64 letters of one alphabet, digits, blanks and . _ + - and no reserved word, nor an id.",
         )
     if not _TYPE.fullmatch(kind) or kind == PERSON_TYPE:
         raise InvalidInput(

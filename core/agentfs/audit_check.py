@@ -36,7 +36,7 @@ _UNRECORDED = {
         SELECT count(*) AS n FROM tool_calls c WHERE c.started_at > :moment
         AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.subject = c.id)""",
     "agents": """
-        SELECT count(*) AS n FROM agents g WHERE g.key_sha256 <> '' AND g.created_at > :moment
+        SELECT count(*) AS n FROM agents g WHERE g.type <> 'person' AND g.created_at > :moment
         AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.subject = g.id)""",
 }
 

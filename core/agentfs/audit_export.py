@@ -9,7 +9,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.audit import FIELDS
 from core.agentfs.audit_archive import Record
 from core.agentfs.database import to_json, translated
-from core.agentfs.whole_file import whole_file
+from core.agentfs.whole_file import refuse_own, whole_file
 
 
 def export_trail(agentfs: AgentFS, target: Path, *, replace: bool = False) -> int:
@@ -20,6 +20,7 @@ def export_trail(agentfs: AgentFS, target: Path, *, replace: bool = False) -> in
     WorkspaceUnusable when an archived segment is missing or was changed; then there is no file.
     """
     count = 0
+    refuse_own(agentfs.root, target)
     with whole_file(target, replace=replace) as file:
         for record in _records(agentfs):
             file.write(f"{to_json(record)}\n".encode())

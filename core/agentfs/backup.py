@@ -28,7 +28,7 @@ from core.agentfs.contents import SEALED_SUFFIX
 from core.agentfs.database import now, to_text, translated
 from core.agentfs.migration import backup as copy_database
 from core.agentfs.scratch_folder import scratch_folder
-from core.agentfs.whole_file import whole_file
+from core.agentfs.whole_file import refuse_own, whole_file
 from core.crypto.keys import Keys
 from core.errors import InvalidInput, Unreachable, WorkspaceUnusable
 from core.ids import new_id
@@ -44,6 +44,7 @@ UNION ALL SELECT 'snapshots/' || path, sha256 FROM snapshots
 UNION ALL SELECT 'logs/' || file, file_sha256 FROM audit_segments
 ORDER BY name
 """
+SETTINGS_FILES = ("privacy_config.yml", "bailiwick.yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +62,17 @@ def write_backup(
 ) -> Backup:
     """Write database, large contents, snapshots and archived audit records to ``target`` while others go on working.
 
-    Key slots and generations, which passphrases seal, go along: what is sealed needs them. What opens them without
-    asking, agents' keys, settings files and everything derived are left out. With ``keys`` the whole is sealed to the
-    workspace's identity (``backup_encrypted``). The file is complete when it appears under its name. Members whose
-    bytes are lost are named in ``manifest.missing``.
+    Key slots and generations, which passphrases seal, go along: what is sealed needs them; so do the workspace's own
+    settings and boundaries. What opens the slots without asking, agents' keys and everything derived are left out. With
+    ``keys`` the whole is sealed to the workspace's identity (``backup_encrypted``). The file is complete when it appears
+    under its name. Members whose bytes are lost are named in ``manifest.missing``.
 
     Raises InvalidInput when ``target`` exists and is not to be replaced or cannot be written, or when no passphrase or
     recovery code would open an encrypted backup elsewhere, Locked when ``keys`` are, WorkspaceUnusable when the
     database is damaged.
     """
     identity = recoverable(agentfs.root / "keys", keys.identity) if keys is not None else None
+    refuse_own(agentfs.root, target)
     with (
         whole_file(target, replace=replace) as file,
         scratch_folder(agentfs.root, ".backup-") as copied,
@@ -83,7 +85,7 @@ def write_backup(
             shutil.rmtree(copied / "keys", ignore_errors=True)
             copy_database(agentfs.database, copied / DATABASE)
             # Later than the database, so that they open everything in it.
-            copies = [DATABASE, *copy_keys(agentfs.root, copied)]
+            copies = [DATABASE, *copy_keys(agentfs.root, copied), *_copy_settings(agentfs.root, copied)]
             manifest = _planned(agentfs.root, copied, copies)
             if manifest.missing and attempt < ATTEMPTS:
                 continue
@@ -126,6 +128,18 @@ def restore_backup(source: Path, root: Path, *, by: Actor, unlock: Unlock | None
         _begin_device(folder, manifest, by)
         _move(folder, root)
     return Backup(source, source.stat().st_size, manifest, encrypted)
+
+
+def _copy_settings(root: Path, copied: Path) -> list[str]:
+    """Copy the workspace's own settings and boundaries, under which it is to be guarded wherever it comes to life."""
+    names = []
+    for name in SETTINGS_FILES:
+        try:
+            shutil.copyfile(root / name, copied / name)
+        except FileNotFoundError:
+            continue
+        names.append(name)
+    return names
 
 
 def _planned(root: Path, copied: Path, copies: list[str]) -> Manifest:

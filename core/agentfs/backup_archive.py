@@ -38,7 +38,7 @@ MOST_EXPANDED = 300
 SPARE_BYTES = 64 * 1024 * 1024
 _GZIP = 31
 _NAME = re.compile(
-    r"agentfs\.db|files/(?P<folder>[0-9a-f]{2})/(?P<digest>[0-9a-f]{64})(?:\.age)?"
+    r"agentfs\.db|privacy_config\.yml|bailiwick\.yml|files/(?P<folder>[0-9a-f]{2})/(?P<digest>[0-9a-f]{64})(?:\.age)?"
     r"|snapshots/[0-9a-z]{26}\.db|logs/audit-[0-9]{1,18}-[0-9]{1,18}\.jsonl\.gz"
     r"|(?P<key>keys/(?:slots/[0-9a-z]{26}\.(?:age|json)|generations/[0-9]{6}-[0-9a-f]{16}(?:\.[0-9a-z]{26})?\.age))"
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from core.agent_model import Actor, ActorKind, Admission
 from core.agentfs.audit import AuditTrail
@@ -67,12 +67,16 @@ class Permissions:
         if self.is_own(by, item.owner, item.agent_id):
             self.require(by, item)
             return
+        hint = "Its present value may be shared; what it was before is for its owner and its own agent."
+        self.refuse(by, item, Operation.READ, "history", "Private resource", hint)
+
+    def refuse(self, by: Actor, item: Item, operation: Operation, rule: str, reason: str, hint: str) -> NoReturn:
+        """Record that ``rule`` keeps ``by`` from the operation, and raise AccessDenied with the reason."""
         from core.access import AccessDecision
         from core.privacy import Action
 
-        decision = AccessDecision(Action.REFUSE, "Private resource", "history")
-        hint = "Its present value may be shared; what it was before is for its owner and its own agent."
-        self.record(by, item.id, item.path, Operation.READ, decision, hint)
+        self.record(by, item.id, item.path, operation, AccessDecision(Action.REFUSE, reason, rule), hint)
+        raise AssertionError("recording a refusal raises it")
 
     def decision(self, by: Actor, item: Item, operation: Operation = Operation.READ) -> AccessDecision:
         """What ``check_access`` answers, without a record of it: for lists that leave out what may not be seen."""

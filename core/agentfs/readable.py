@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from core.errors import InvalidInput
+from core.model import JSONValue
 
 
-def check_readable(text: str, what: str) -> None:
-    """Raise InvalidInput when a name, key or title holds a secret; ``what`` begins the sentence."""
+def check_readable(told: JSONValue, what: str) -> None:
+    """Raise InvalidInput when a name, key or title, or several, hold a secret; ``what`` begins the sentence."""
+    if not told:
+        return
     from core.privacy import classification
 
-    if next(classification.secrets(text), None) is not None:
+    holds = classification.holds_secret(told) if isinstance(told, str) else classification.holds_secret_in(told)
+    if holds:
         raise InvalidInput(
             f"{what} holds a secret, and names are never sealed; nothing was written.", "Put it into the content."
         )
@@ -19,6 +23,6 @@ def without_secrets(remark: str) -> str:
     """A reason, note or error sentence as it may be kept."""
     if not remark:
         return remark
-    from core.privacy import scrub
+    from core.privacy import scrub_thoroughly
 
-    return scrub(remark)
+    return scrub_thoroughly(remark)

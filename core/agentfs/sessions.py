@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
 from core.agent_model import Actor, AgentStatus, Session, ToolCall
-from core.agentfs.agents import AgentRegistry
+from core.agentfs.agents import AgentRegistry, require_self
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.agentfs.items import ItemStore, ItemWrite
 from core.agentfs.readable import check_readable, without_secrets
@@ -15,6 +16,7 @@ from core.errors import InvalidInput, NotFound
 from core.ids import new_id
 from core.model import JSONObject, Kind, Sensitivity
 
+_SHA256 = re.compile("[0-9a-f]{64}")
 IMPORTED = "agentfs"
 """The client of sessions whose calls were imported."""
 _SELECT = """
@@ -37,6 +39,8 @@ class SessionStore:
     def start(self, agent: str, *, by: Actor, title: str = "", client: str = "", external_id: str = "") -> Session:
         """Begin a session, or find again the one that a client calls ``external_id``, open once more."""
         check_readable(title, "The title")
+        check_readable(client, "The client's name")
+        check_readable(external_id, "What the client calls the session")
         with self._database.transaction() as connection:
             agent_id = self._agents.acting(connection, agent, by)
             moment = to_text(now())
@@ -56,8 +60,10 @@ class SessionStore:
         return self.get(session_id)
 
     def end(self, session_id: str, *, by: Actor) -> Session:
-        """End a session; ending it again changes nothing."""
-        if self.get(session_id).ended_at is None:
+        """End a session; ending it again changes nothing. Raises NotFound, and InvalidInput for another agent's."""
+        session = self.get(session_id)
+        require_self(by, session.agent_id, session.agent)
+        if session.ended_at is None:
             with self._database.transaction() as connection:
                 connection.execute("UPDATE sessions SET ended_at = ? WHERE id = ?", (to_text(now()), session_id))
                 self.keep(connection, session_id, by, "session.end")
@@ -84,8 +90,12 @@ class SessionStore:
     # Tool calls
 
     def begin_call(self, agent: str, tool: str, *, by: Actor, parameters_sha256: str | None = None) -> str:
-        """Note that a tool runs now: the agent is busy with it; returns the call's id."""
+        """Note that a tool runs now: the agent is busy with it; returns the call's id.
+
+        Raises InvalidInput for what is no tool's name or no hash, NotFound and NotAdmitted.
+        """
         check_tool(tool)
+        _check_hash(parameters_sha256)
         tool = without_secrets(tool)
         with self._database.transaction() as connection:
             agent_id = self._agents.acting(connection, agent, by)
@@ -106,12 +116,17 @@ class SessionStore:
         return call_id
 
     def finish_call(self, call_id: str, *, by: Actor, result_sha256: str | None = None, error: str = "") -> ToolCall:
-        """Note how a call ended; the agent is active again, or in error with the sentence ``error``."""
+        """Note how a call ended; the agent is active again, or in error with the sentence ``error``.
+
+        Raises NotFound, and InvalidInput for another agent's call and for what is no hash.
+        """
+        _check_hash(result_sha256)
         error = without_secrets(error)
         with self._database.transaction() as connection:
             row = connection.execute("SELECT * FROM tool_calls WHERE id = ?", (call_id,)).fetchone()
             if row is None:
                 raise NotFound(f"There is no call {call_id}.")
+            require_self(by, row["agent_id"], row["agent_id"])
             moment = now()
             duration = round((moment - from_text(row["started_at"])).total_seconds() * 1000)
             connection.execute(
@@ -214,6 +229,11 @@ def check_tool(tool: str) -> None:
     """Raise InvalidInput when no tool can be called so."""
     if not tool or len(tool) > 200 or not tool.isprintable():
         raise InvalidInput(f"{tool[:40]!r} cannot be a tool's name.", "Use up to 200 printable characters.")
+
+
+def _check_hash(sha256: str | None) -> None:
+    if sha256 is not None and not _SHA256.fullmatch(sha256):
+        raise InvalidInput("A hash of a call is no SHA-256.", "Give it as 64 hexadecimal digits in lower case.")
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -441,11 +441,15 @@ class StateStore:
         # That there is no such agent, or none any more, is told within the transaction.
         if whose is None or self._permissions.is_own(by, whose["owner"], whose["id"]):
             return
+        with translated(self._database.path):
+            row = self._row(self._database.connection(), whose["id"], key)
+        present = Kind(row["kind"]) if row is not None else kind_of(key, whose["type"])
         path = state_path(whose["id"], key)
-        item = self._items.at_path(path) or self._permissions.not_yet(
-            path, kind or kind_of(key, whose["type"]), whose["owner"], whose["id"]
-        )
+        item = self._items.at_path(path) or self._permissions.not_yet(path, present, whose["owner"], whose["id"])
         self._permissions.require(by, item, Operation.WRITE)
+        if kind is not None and kind is not present:
+            hint = f"It is of the kind {present}: leave the kind out."
+            self._permissions.refuse(by, item, Operation.WRITE, "kind", "Only its own agent and its owner say", hint)
 
     def _writer(self, connection: sqlite3.Connection, agent: str, by: Actor) -> str:
         """The id of the agent whose state it is; others may write it too, and an agent that writes needs its place."""

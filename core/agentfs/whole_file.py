@@ -41,6 +41,27 @@ def whole_file(target: Path, *, replace: bool) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def refuse_own(root: Path, path: Path) -> None:
+    """Raise InvalidInput when ``path`` lies in the workspace at ``root``, or is its database under another name.
+
+    Opening and closing a live SQLite file beside its connections would drop the locks that keep two writers apart.
+    """
+    try:
+        folder, workspace = Path(os.path.realpath(path.parent)), Path(os.path.realpath(root))
+        is_own = workspace == folder or workspace in folder.parents or _is_same(path, root / "agentfs.db")
+    except ValueError:
+        raise InvalidInput(f"{str(path)!r} cannot be a file's name.") from None
+    if is_own:
+        raise InvalidInput(f"{path} belongs to the workspace itself.", "Name a file outside of it.")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in ``folder`` survive a power cut too."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -13,7 +13,7 @@ from core.agent_model import Actor, Agent, State
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import Database, now, to_json, translated
 from core.agentfs.states import state_path
-from core.agentfs.whole_file import whole_file
+from core.agentfs.whole_file import refuse_own, whole_file
 from core.crypto.secret import HOW_TO_UNLOCK
 from core.errors import InvalidInput, Locked
 from core.ids import sha256_hex
@@ -21,7 +21,6 @@ from core.interchange.agent_rights import require_own
 from core.interchange.agentfs_writing import AgentFSWriter
 from core.interchange.file_states import StoredFile, file_of
 from core.interchange.judging import found_in
-from core.interchange.own_files import refuse_own
 from core.model import JSONObject, Sensitivity
 
 _PAGE = 1000
@@ -78,7 +77,7 @@ def export_agent(
     """
     chosen = agentfs.agents.get(agent)
     require_own(agentfs, chosen, by, shows_key=True)
-    refuse_own(agentfs, target)
+    refuse_own(agentfs.root, target)
     _refuse_left_behind(target)
     held = _held(agentfs, chosen, by)
     plain, sensitive = _parted(agentfs, held.states)

@@ -14,6 +14,7 @@ from core.agentfs.readable import without_secrets
 from core.agentfs.scratch_folder import scratch_folder
 from core.agentfs.sessions import IMPORTED
 from core.agentfs.states import state_path
+from core.agentfs.whole_file import refuse_own
 from core.errors import InvalidInput, NotFound, Unreachable
 from core.interchange.agent_rights import require_own
 from core.interchange.agentfs_reading import ForeignContents, read_contents
@@ -21,7 +22,6 @@ from core.interchange.foreign_copy import opened_copy
 from core.interchange.foreign_states import Skipped
 from core.interchange.foreign_tables import valid_text
 from core.interchange.import_plan import Given, Plan, planned, read_given
-from core.interchange.own_files import refuse_own
 from core.model import JSONObject, Operation
 
 _LONGEST_TITLE = 200
@@ -78,7 +78,7 @@ def import_agent(
     InvalidInput when it is no AgentFS file, damaged, or holds what no program of that format writes.
     """
     chosen = _chosen(agentfs, agent, by)
-    refuse_own(agentfs, source)
+    refuse_own(agentfs.root, source)
     with (
         translated(agentfs.database.path),
         scratch_folder(agentfs.root, ".import-") as folder,

@@ -286,7 +286,7 @@ EVIL = {
     "the manifest last": lambda held: [*held[1:], held[0]],
     "a named way out": manifest_with("../../evil"),
     "a named key": manifest_with("keys/agents/x.key"),
-    "a named settings file": manifest_with("bailiwick.yml"),
+    "a file that is none of ours": manifest_with("keymap.yml"),
     "a content under another hash": manifest_with(f"files/aa/{'a' * 64}", sha256="b" * 64),
     "a content in another folder": manifest_with(f"files/bb/{'a' * 64}"),
     "a hash that is none": manifest_with("snapshots/" + "0" * 26 + ".db", sha256="A" * 64),
@@ -402,3 +402,22 @@ def test_the_export_is_one_line_for_each_record(lived: AgentFS, tmp_path: Path) 
     assert lived.audit_check.archive.archive(now() + timedelta(days=1), by=ADA) > 0
     export_trail(lived, target, replace=True)
     assert len(target.read_text().splitlines()) == count + 1
+
+
+def test_a_backup_brings_its_boundaries_and_settings_along(lived: AgentFS, tmp_path: Path) -> None:
+    (lived.root / "privacy_config.yml").write_text("privacy:\n  boundaries:\n    custom_private_patterns: [harbour]\n")
+    (lived.root / "bailiwick.yml").write_text("encryption:\n  scope: all\n")
+    write_backup(lived, tmp_path / "backup.tar.gz", by=ADA)
+    restore_backup(tmp_path / "backup.tar.gz", tmp_path / "restored", by=ADA)
+    for name in ("privacy_config.yml", "bailiwick.yml"):
+        assert (tmp_path / "restored" / name).read_text() == (lived.root / name).read_text()
+
+
+def test_a_backup_is_never_written_over_the_workspace(lived: AgentFS) -> None:
+    before = (lived.root / "agentfs.db").stat().st_ino
+    link = lived.root.parent / "another-name.db"
+    link.hardlink_to(lived.root / "agentfs.db")
+    for target in (lived.root / "agentfs.db", lived.root / "snapshots" / "x.tar.gz", link):
+        with pytest.raises(InvalidInput, match="belongs to the workspace"):
+            write_backup(lived, target, by=ADA, replace=True)
+    assert (lived.root / "agentfs.db").stat().st_ino == before
