@@ -64,8 +64,8 @@ def write_backup(
 
     Key slots and generations, which passphrases seal, go along: what is sealed needs them; so do the workspace's own
     settings and boundaries. What opens the slots without asking, agents' keys and everything derived are left out. With
-    ``keys`` the whole is sealed to the workspace's identity (``backup_encrypted``). The file is complete when it appears
-    under its name. Members whose bytes are lost are named in ``manifest.missing``.
+    ``keys`` the whole is sealed to the workspace's identity (``backup_encrypted``). The file is complete when it
+    appears under its name. Members whose bytes are lost are named in ``manifest.missing``.
 
     Raises InvalidInput when ``target`` exists and is not to be replaced or cannot be written, or when no passphrase or
     recovery code would open an encrypted backup elsewhere, Locked when ``keys`` are, WorkspaceUnusable when the
