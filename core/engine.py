@@ -18,6 +18,7 @@ from core.agentfs.housekeeping import Housekeeper
 from core.config import Settings
 from core.errors import BailiwickError
 from core.events import EventBus, LibrariesChanged, Notice, SourcesChanged
+from core.intake.worker import IntakeWorker
 from core.library.sources import LOCKED, READ_SOURCE
 from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, Source, SourceKind
 
@@ -68,11 +69,13 @@ class Engine:
         self._accesses: Counter[str] = Counter()
         self._refusals: dict[str, float] = {}
         self._housekeeper = Housekeeper(agentfs, bus, settings.audit.retention_days)
+        self._intake = IntakeWorker(agentfs, bus)
 
     def start(self) -> None:
         """Take up the duties: what is queued, and every watched folder looked at again."""
         if self._duties is Duties.ALL:
             self._housekeeper.start()
+            self._intake.start()
             self._queue_sources([each for each in self._agentfs.sources.all() if each.kind is SourceKind.PATH])
         if self._has_work():
             self._running()
@@ -84,6 +87,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop every thread with a bound and give the lock back; unfinished work stays queued."""
+        self._intake.stop()
         self._housekeeper.stop()
         with self._lock:
             self._closed = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from core.agent_model import Actor
@@ -10,18 +11,35 @@ from core.agentfs.database import to_json
 from core.agentfs.guard import PrivacySettings, privacy_settings
 from core.agentfs.policy import AgentPolicy
 from core.config import Settings
+from core.errors import BailiwickError
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.profile import detect_hardware_capabilities
 from core.ids import sha256_hex
+from core.intake.spool import spool_waits
 from core.model import JSONValue, ResourceLimits
 
 CONFIGURATION = "configuration.seen"
+INTAKE_SECONDS = 0.5
+_log = logging.getLogger(__name__)
 
 
 def open_agentfs(root: Path, settings: Settings, acting: Actor | None = None) -> AgentFS:
     """The AgentFS at ``root``, made if need be, under the policy every other door has; raises WorkspaceUnusable."""
     policy = agent_policy(settings, calculate_optimal_limits(detect_hardware_capabilities()))
     return AgentFS(root, policy, acting, privacy_of(root, settings))
+
+
+def take_in_waiting(agentfs: AgentFS) -> None:
+    """Take in what agents' hooks left while no engine runs, as far as half a second goes; what cannot be, waits on."""
+    if agentfs.engine_lock.is_taken() or not spool_waits(agentfs.root):
+        return
+    # Imported here: mostly nothing waits.
+    from core.intake.taking_in import Intake
+
+    try:
+        Intake(agentfs).take_in(INTAKE_SECONDS)
+    except BailiwickError as error:
+        _log.warning("what agents' hooks told waits on: %s", error.message)
 
 
 def note_configuration(agentfs: AgentFS, settings: Settings) -> None:

@@ -7,6 +7,8 @@ import sys
 
 def main() -> None:
     """Run the command line; ends the process with the exit code of design section 12."""
+    if sys.argv[1:2] == ["hook"]:
+        _serve_hook(sys.argv[2:])
     if sys.argv[1:] == ["--version"]:
         from core import __version__
 
@@ -15,6 +17,14 @@ def main() -> None:
     from tui.commands.run import run
 
     sys.exit(run(sys.argv[1:]))
+
+
+def _serve_hook(arguments: list[str]) -> None:
+    """End the process here where a client calls its hook: it waits, so nothing else is loaded, and it never fails."""
+    from core.intake.hook import serve, takes
+
+    if takes(arguments):
+        serve(arguments)
 
 
 if __name__ == "__main__":

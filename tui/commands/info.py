@@ -30,6 +30,7 @@ def info(invocation: Invocation) -> None:
         "files": root / "files",
         "snapshots": root / "snapshots",
         "logs": root / "logs",
+        "intake": root / "intake",
         "model_cache": cache_folder() / "models",
         "user_config": user_config_folder(),
         "key_files": user_config_folder() / "keys",

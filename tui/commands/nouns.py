@@ -16,7 +16,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import to_text
 from core.config import Settings, load_settings
 from core.errors import InvalidInput, NotFound
-from core.opening import open_agentfs
+from core.opening import open_agentfs, take_in_waiting
 from tui.commands.options import Invocation, common_options
 from tui.logs import start_logging
 from tui.printable import printable
@@ -61,6 +61,7 @@ def opened_agentfs(invocation: Invocation, *, make: bool = False) -> Iterator[Op
     agentfs = open_agentfs(root, settings)
     try:
         start_logging(root)
+        take_in_waiting(agentfs)
         yield Opened(agentfs, settings)
     except UnicodeEncodeError:
         raise InvalidInput("What was given is not valid text.", "Use UTF-8.") from None

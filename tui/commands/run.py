@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "share": ("tui.commands.sharing:share", "Share an item with an agent, a team or everybody."),
     "unshare": ("tui.commands.sharing:unshare", "Take that back, or opt out of what is shared by itself."),
     "keys": ("tui.commands.keys:keys", "What unlocks the sealed contents of the workspace."),
+    "hook": ("tui.commands.hook:hook", "What a client's hooks call; --write puts them in place."),
     "hardware": ("tui.commands.hardware:hardware", "The machine: profile, limits, live load."),
     "info": ("tui.commands.info:info", "Every folder in use and where each setting came from."),
     "doctor": ("tui.commands.doctor:doctor", "Check the workspace and say how to mend what is damaged."),
