@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from core.errors import AccessDenied, Locked, NotFound, SealBroken
+from core.errors import AccessDenied, Locked, NotFound, SealBroken, WrongKey
 from tui.bridge import WorkspaceLike
 
 if TYPE_CHECKING:
@@ -116,5 +116,5 @@ def _with_state(facts: AgentFacts, agentfs: AgentFS, key: str) -> AgentFacts:
     except Locked:
         found = agentfs.states.all(facts.agent_id, key, limit=1)
         return replace(facts, state=next((each for each in found if each.key == key), None))
-    except (AccessDenied, SealBroken) as error:
+    except (AccessDenied, SealBroken, WrongKey) as error:
         return replace(facts, refused=str(error))

@@ -194,7 +194,7 @@ class AgentDetail(Vertical):
         if state is not None and state.key == key:
             self.state, self._shown = state, (key, state.version)
             if state.locked:
-                value.say(sealed_note(self.app))
+                value.say(state.problem or sealed_note(self.app))
             else:
                 value.show("", state.value)
         elif facts.refused and key:

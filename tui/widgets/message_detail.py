@@ -86,7 +86,7 @@ class MessageDetail(Vertical):
         message, note = facts.message, sealed_note(self.app)
         self._told.show(message_facts(facts, person_id, note))
         if message.locked:
-            self.content_view.say(note)
+            self.content_view.say(message.problem or note)
         elif before is None or (before.message.id, before.message.locked) != (message.id, False):
             self.content_view.show("", message.content)
 
@@ -158,7 +158,10 @@ def _quote(message: Message | None, person_id: str, note: str) -> Content:
     if message is None:
         return Content.styled("a message that is not here", "$muted")
     who = YOU if message.sender_id == person_id else printable(message.sender)
-    said = Content.styled(note, "italic $muted") if message.locked else Content(printable(preview(message.content)))
+    if message.locked:
+        said = Content.styled(message.problem or note, "italic $muted")
+    else:
+        said = Content(printable(preview(message.content)))
     text = said.truncate(MOST_QUOTE, ellipsis=True)
     return Content.assemble((who, "bold"), f" {short_time(message.sent_at)}  ", text)
 

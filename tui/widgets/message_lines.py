@@ -37,6 +37,7 @@ IMPORTANCE_GLYPHS = {Importance.LOW: "- ", Importance.NORMAL: "  ", Importance.H
 IMPORTANCE_STYLES = {Importance.HIGH: "bold $warning", Importance.URGENT: "bold $error"}
 UNVERIFIED = "?"
 REPLY = "↳"
+DAMAGED = "! what is sealed here cannot be opened"
 LEGEND = (
     "`·` queued, `↓` delivered, `○` read, `✓` acknowledged by all recipients; `!` high, `!!` urgent, `-` low "
     f"importance; `↳` a reply; `?` a sender that did not show its key; {levels.LEGEND}"
@@ -98,11 +99,11 @@ def message_line(message: Message) -> MessageLine:
         message.reply_to is not None,
         message.status,
         message.verified,
-        "" if message.locked else preview(message.content),
+        DAMAGED if message.problem else "" if message.locked else preview(message.content),
         message.level,
         message.sensitive,
         message.sealed,
-        message.locked,
+        message.locked and not message.problem,
     )
 
 
