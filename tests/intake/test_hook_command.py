@@ -16,7 +16,9 @@ import pytest
 from hooking import ADA, recorded, spool_of, take_in
 
 from core.agentfs.agentfs import AgentFS
-from core.intake.clients import install, settings_path, snippet
+from core.serving.clients.entries import Client, Scope
+from core.serving.clients.hooks import hook_snippet, hooks_file, with_hook
+from core.serving.clients.placing import put
 from tui.commands.run import run
 
 FOREIGN: dict[str, Any] = {
@@ -37,6 +39,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def users_file(client: str, home: Path) -> Path:
+    return hooks_file(Client(client), Scope.USER, home / "p", home)
+
+
 def written(capsys: pytest.CaptureFixture[str], root: Path, *arguments: str) -> dict[str, Any]:
     assert run(["hook", *arguments, "--write", "--json", "--workspace", str(root)]) == 0
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -51,13 +57,13 @@ def commands(settings: dict[str, Any], event: str) -> list[str]:
 def test_foreign_settings_stay_and_writing_again_changes_nothing(
     home: Path, capsys: pytest.CaptureFixture[str], client: str
 ) -> None:
-    path = settings_path(client, project=None)
+    path = users_file(client, home)
     path.parent.mkdir()
     former = json.dumps(FOREIGN, indent=4, ensure_ascii=False)
     path.write_text(former)
     path.chmod(0o640)
     answer = written(capsys, home / "w s", client)
-    assert (answer["client"], answer["path"], answer["changed"]) == (client, str(path), True)
+    assert (answer["client"], answer["path"], answer["written"]) == (client, str(path), True)
     assert Path(answer["backup"]).read_text() == former
     settings = json.loads(path.read_text())
     assert {**settings, "hooks": FOREIGN["hooks"]} == FOREIGN
@@ -70,9 +76,9 @@ def test_foreign_settings_stay_and_writing_again_changes_nothing(
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert path.read_text().startswith('{\n    "model"')
     again = path.read_bytes()
-    assert written(capsys, home / "w s", client) == {**answer, "backup": None, "changed": False}
+    assert written(capsys, home / "w s", client) == {**answer, "backup": None, "written": False}
     assert path.read_bytes() == again
-    assert written(capsys, home / "elsewhere", client)["changed"]
+    assert written(capsys, home / "elsewhere", client)["written"]
     assert len(commands(json.loads(path.read_text()), "PreToolUse")) == 2
     assert (home / "w s" / "agentfs.db").exists()
 
@@ -90,43 +96,54 @@ def test_a_link_stays_a_link(home: Path) -> None:
     target = home / "dotfiles" / "settings.json"
     target.parent.mkdir()
     target.write_text("{}")
-    link = settings_path("claude-code", project=None)
+    link = users_file("claude-code", home)
     link.parent.mkdir()
     link.symlink_to(target)
-    assert install("claude-code", ["bailiwick", "hook", "claude-code"], link).path == target
+    command = ["bailiwick", "hook", "claude-code"]
+    assert put(link, lambda former: with_hook(Client.CLAUDE_CODE, command, former)).changed
     assert link.is_symlink()
     assert "hooks" in json.loads(target.read_text())
 
 
 @pytest.mark.parametrize(
-    "held", ["{", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}', '{"a": 1, "a": 2}', '// note\n{"model": "opus"}'],
+    "held", ["{", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}', '{"hooks": {"Stop": []}} x', "hooks:"],
 )  # fmt: skip
 def test_settings_that_are_not_understood_stay_as_they_are(
     home: Path, capsys: pytest.CaptureFixture[str], held: str
 ) -> None:
-    path = settings_path("claude-code", project=None)
+    path = users_file("claude-code", home)
     path.parent.mkdir()
     path.write_text(held)
     assert run(["hook", "claude-code", "--write", "--workspace", str(home / "w")]) == 2
     error = capsys.readouterr().err
-    assert "nothing was written" in error
+    assert "nothing was changed" in error
     assert "Traceback" not in error
     assert path.read_text() == held
     assert os.listdir(path.parent) == ["settings.json"]
 
 
-def test_the_files_are_those_that_clients_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert settings_path("claude-code", project=None) == home / ".claude" / "settings.json"
-    assert settings_path("claude-code", project=home / "p") == home / "p" / ".claude" / "settings.local.json"
-    assert settings_path("codex", project=None) == home / ".codex" / "hooks.json"
-    assert settings_path("codex", project=home / "p") == home / "p" / ".codex" / "hooks.json"
-    assert settings_path("opencode", project=None) == home / ".config" / "opencode" / "plugins" / "bailiwick.js"
-    assert settings_path("opencode", project=home / "p") == home / "p" / ".opencode" / "plugins" / "bailiwick.js"
-    for name in ("CLAUDE_CONFIG_DIR", "CODEX_HOME", "OPENCODE_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(home / "own"))
-    assert settings_path("claude-code", project=None) == home / "own" / "settings.json"
-    assert settings_path("codex", project=None) == home / "own" / "hooks.json"
-    assert settings_path("opencode", project=None) == home / "own" / "plugins" / "bailiwick.js"
+def test_the_files_are_those_that_clients_read(tmp_path: Path) -> None:
+    own = dict.fromkeys(("CLAUDE_CONFIG_DIR", "CODEX_HOME", "OPENCODE_CONFIG_DIR"), "/own")
+    expected = {
+        Client.CLAUDE_CODE: ("/h/.claude/settings.json", "/p/.claude/settings.local.json", "/own/settings.json"),
+        Client.CODEX: ("/h/.codex/hooks.json", "/p/.codex/hooks.json", "/own/hooks.json"),
+        Client.OPENCODE: (
+            "/h/.config/opencode/plugins/bailiwick.js",
+            "/p/.opencode/plugins/bailiwick.js",
+            "/own/plugins/bailiwick.js",
+        ),
+    }
+    for client, paths in expected.items():
+        cases = ((Scope.USER, {}), (Scope.PROJECT, own), (Scope.USER, own))
+        found = [hooks_file(client, scope, Path("/p"), Path("/h"), environ) for scope, environ in cases]
+        assert found == [Path(each) for each in paths]
+
+
+def test_comments_and_the_order_of_things_stay(home: Path) -> None:
+    text = '// mine\n{\n  "model": "opus", // the large one\n  "hooks": {},\n}\n'
+    changed = with_hook(Client.CLAUDE_CODE, ["bailiwick", "hook", "claude-code"], text)
+    assert changed.startswith('// mine\n{\n  "model": "opus", // the large one\n  "hooks": {\n')
+    assert with_hook(Client.CLAUDE_CODE, ["bailiwick", "hook", "claude-code"], changed) == changed
 
 
 def test_without_write_it_is_shown(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,8 +175,8 @@ console.log(JSON.stringify({ output: first.output, parts: message.parts }))
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_the_plugin_tells_and_hands_over(agentfs: AgentFS, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tui", "hook", "opencode", "--workspace", str(agentfs.root)]
-    (tmp_path / "bailiwick.mjs").write_text(snippet("opencode", command))
+    command = [sys.executable, "-P", "-m", "tui", "hook", "opencode", "--workspace", str(agentfs.root)]
+    (tmp_path / "bailiwick.mjs").write_text(hook_snippet(Client.OPENCODE, command))
     (tmp_path / "session.mjs").write_text(SESSION)
     agentfs.agents.register("opencode.harbour", "coding", owner="ada", by=ADA)
     with agentfs.database.transaction() as connection:

@@ -80,10 +80,8 @@ def _check_detail(workspace: Workspace) -> None:
     (overview,) = about.overviews
     assert about.facts is not None
     lines = agent_texts.about_text(overview, about.facts.key_path, at).plain.splitlines()
-    assert [line.split(maxsplit=1)[1] for line in lines if line.startswith(("Door", "Client"))] == [
-        "hook",
-        "claude-code",
-    ]
+    told = dict(line.split(maxsplit=1) for line in lines if line.startswith(("Door", "Client")))
+    assert told == {"Door": "hook", "Client": "claude-code"}
     facts = read(workspace.agentfs, Wanted(retired=False, agent_id=agent_id, section=Section.SESSIONS)).facts
     assert facts is not None
     lines = agent_texts.sessions_text(facts.sessions, facts.calls, at).plain.splitlines()

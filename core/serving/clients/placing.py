@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,14 +28,20 @@ class Placed:
 
 
 def place(client: Client, server: Server, path: Path) -> Placed:
-    """Merge our entry into the file ``path``; a file reached by a link is changed where it really is.
+    """Merge the entry that reaches ``server`` into the file ``path``. Raises as ``put``."""
+    return put(path, lambda former: merged(client, server, former))
 
-    Raises InvalidInput, leaving everything as it was, when the file is not understood or cannot be read or written.
+
+def put(path: Path, merge: Callable[[str], str]) -> Placed:
+    """Have the file ``path`` hold what ``merge`` makes of its text; a file reached by a link is changed where it is.
+
+    Raises InvalidInput, leaving everything as it was, when the file cannot be read or written, or ``merge`` does not
+    understand it, which it says by NotJSON or NotTOML.
     """
     target = Path(os.path.realpath(path))
     try:
         former = _read(target)
-        text = _merged(client, server, path, former)
+        text = _merged(merge, path, former)
         if former is not None and text == former:
             return Placed(path, changed=False)
         return Placed(path, changed=True, backup=_write(target, text, former))
@@ -45,9 +52,9 @@ def place(client: Client, server: Server, path: Path) -> Placed:
 _BY_HAND = "Without --write the entry is only printed."
 
 
-def _merged(client: Client, server: Server, path: Path, former: str | None) -> str:
+def _merged(merge: Callable[[str], str], path: Path, former: str | None) -> str:
     try:
-        return merged(client, server, former or "")
+        return merge(former or "")
     except (jsonc.NotJSON, toml_tables.NotTOML) as error:
         raise InvalidInput(f"{path} is not understood ({error}); nothing was changed.", _BY_HAND) from None
 
