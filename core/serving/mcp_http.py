@@ -45,7 +45,8 @@ _IDENTITY = "bailiwick.identity"
 
 def open_port(port: int) -> socket.socket:
     """Listen on a port of the loopback address, on any free one for 0. Raises Unreachable when it is taken."""
-    listener = socket.socket()
+    # Where the protocol is left to be guessed, asyncio lets small answers wait for 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
