@@ -11,7 +11,6 @@ from core.agentfs.database import to_json
 from core.agentfs.guard import PrivacySettings, privacy_settings
 from core.agentfs.policy import AgentPolicy
 from core.config import Settings
-from core.errors import BailiwickError
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.profile import detect_hardware_capabilities
 from core.ids import sha256_hex
@@ -38,8 +37,8 @@ def take_in_waiting(agentfs: AgentFS) -> None:
 
     try:
         Intake(agentfs).take_in(INTAKE_SECONDS)
-    except BailiwickError as error:
-        _log.warning("what agents' hooks told waits on: %s", error.message)
+    except Exception:  # noqa: BLE001 - whatever a hook left, the command that was asked for goes on
+        _log.warning("what agents' hooks told waits on", exc_info=True)
 
 
 def note_configuration(agentfs: AgentFS, settings: Settings) -> None:

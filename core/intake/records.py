@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from core.agentfs.activity import ReportedCall
 from core.agentfs.readable import without_secrets
@@ -27,7 +27,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ERROR = re.compile(rf"exit code -?\d{{1,10}}|{FAILED}|{INTERRUPTED}")
 _EVENTS = frozenset({*EVENTS.values(), SEEN, HANDED})
 _EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
-_CLOCK_AHEAD = timedelta(minutes=5)
 _MOST_MESSAGES = 100
 
 
@@ -70,7 +69,7 @@ def parse(line: bytes, now: datetime) -> HookRecord | None:
         event = SEEN
     messages = told.get("messages")
     return HookRecord(
-        at=min(at, now + _CLOCK_AHEAD),
+        at=min(at, now),
         client=told["client"],
         event=event,
         project=_text(told, "project", LONGEST_NAME),
