@@ -8,6 +8,7 @@ from pathlib import Path
 from core.agentfs.agentfs import AgentFS
 from core.config import Settings
 from core.crypto.keys import Purpose, Subkey
+from core.crypto.secret import HOW_TO_UNLOCK
 from core.errors import ModelUnavailable
 from core.events import EventBus, Notice
 from core.index.catch_up import catch_up
@@ -127,10 +128,7 @@ class Services:
             return ""
         documents, are, were = ("documents", "are", "were") if count != 1 else ("document", "is", "was")
         if self._agentfs.keys.keys.is_locked:
-            return (
-                f"{count:,} private {documents} {are} locked and {were} left out:"
-                " unlock with `bailiwick keys unlock` or L in the dashboard."
-            )
+            return f"{count:,} private {documents} {are} locked and {were} left out. {HOW_TO_UNLOCK}"
         why = self.sealed.problem or f"{'they are' if count != 1 else 'it is'} still being indexed."
         return f"{count:,} private {documents} {were} left out: {why}"
 

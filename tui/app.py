@@ -175,9 +175,9 @@ class BailiwickApp(ThemedApp):
         self.work_strip.take(message.events)
         for toast in (*self._announcer.take(message.events), *self.engine_note.take(message.events)):
             self.notify(toast.text, title=toast.title, severity=toast.severity, markup=False, timeout=10)
+        self.locking.take(message.events)
         self.host.tell(message.events)
         self.refresh_bindings()
-        self.locking.take(message.events)
 
     def keys_moved(self, *, locked: bool) -> None:
         """Have what is sealed leave the screen, or come back to it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from textual.message import Message
 
-from core.errors import BailiwickError, Locked
+from core.errors import BailiwickError
 from core.events import Event, KeysChanged
 from tui.bridge import in_thread
 
@@ -38,11 +38,14 @@ def read_status(agentfs: AgentFS) -> KeyStatus | None:
     return agentfs.keys.status()
 
 
+def in_keys(text: str, app: App[Any]) -> str:
+    """``text`` with the dashboard's key in place of the command that unlocks."""
+    return text.replace("`bailiwick keys unlock`", cast("BailiwickApp", app).key_of("keys.toggle"))
+
+
 def sentence(error: BailiwickError, app: App[Any]) -> str:
-    """What a person reads of ``error``: where keys are locked, the dashboard's key instead of the command."""
-    if not isinstance(error, Locked):
-        return str(error)
-    return f"{error.message} {cast('BailiwickApp', app).key_of('keys.toggle')} unlocks."
+    """What a person reads of ``error`` in the dashboard."""
+    return in_keys(str(error), app)
 
 
 class Locking:

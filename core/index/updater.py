@@ -124,7 +124,9 @@ class IndexUpdater:
         keys, newest = self._keys, self._agentfs.items.document_position()
         partition = self._sealed.partition
         if partition is not None or self._sealed.exists or self._agentfs.items.count_sealed(Kind.DOCUMENT):
-            partition = self._sealed.open()
+            before, partition = partition, self._sealed.open()
+            if before is None and partition is not None:
+                self._bus.publish(LibrariesChanged())
         try:
             # What is plain must not wait for a long catching up of what is sealed.
             while partition is not None and not self._stop.is_set() and self._apply_batch(partition):

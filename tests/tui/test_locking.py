@@ -161,7 +161,7 @@ async def test_a_dialog_that_shows_versions_locks_with_the_rest() -> None:
         plan = door.app.screen.query_one("#restore-changes", Static)
         await until(lambda: "tokens" in str(plan.content), "the plan")
         await door.press("enter", "y")
-        await until(lambda: "^l unlocks." in _text(door.app, "#working-answer"), "the refusal")
+        await until(lambda: "Unlock it with ^l." in _text(door.app, "#working-answer"), "the refusal")
         assert door.hides(SECRET)
 
 

@@ -22,7 +22,7 @@ from core.search.query import Query
 from core.workspace import Workspace
 from tests.agentfs.canaries import new_canary
 
-LOCKED = "1 private document is locked and was left out: unlock with `bailiwick keys unlock` or L in the dashboard."
+LOCKED = "1 private document is locked and was left out. Unlock it with `bailiwick keys unlock`."
 CANARY = "zanzibarquokka"
 """In every text that is to lie nowhere in plain; no word of any other text here."""
 

@@ -14,6 +14,7 @@ from core.errors import BailiwickError
 from core.events import Event, LibrariesChanged, ModelStateChanged, SourcesChanged
 from core.model import Answer, Filters, Hit, IndexCounts, Library, SearchMode
 from core.search.query import Query, parse_inline
+from tui.locking import in_keys
 from tui.panes.base import Pane
 from tui.pooled import submit_newest
 from tui.widgets.document_reader import DocumentReader
@@ -98,6 +99,8 @@ class SearchPane(Pane):
         self._passages = 0
         self._pending = 0
         self._sources = -1
+        self._asks_again = False
+        """Whether the answer may lack what was unlocked just now."""
 
     def compose(self) -> ComposeResult:
         """The query, what narrows it, the hits beside the reader, and one line of facts."""
@@ -128,6 +131,9 @@ class SearchPane(Pane):
         """Follow what can be searched; an answer on the screen is asked again when the model arrives."""
         if any(isinstance(event, LibrariesChanged | SourcesChanged) for event in events):
             self._count()
+            if self._asks_again:
+                self._asks_again = False
+                self._ask()
         if any(isinstance(event, ModelStateChanged) and event.ready for event in events):
             self._ask()
 
@@ -167,10 +173,12 @@ class SearchPane(Pane):
 
     def keys_moved(self, *, locked: bool) -> None:
         """Sealed passages go from the screen, or can be found again."""
+        self._asks_again = not locked
         if locked:
             self._answer = None
             self._show_answer()
             self.tell_changed()
+        self._count()
         self._ask()
 
     @property
@@ -329,7 +337,7 @@ class SearchPane(Pane):
         parts = f"{count} · {answer.mode} · path {answer.path} · {answer.candidates:,} candidates"
         line = Content(f"{parts} · {answer.milliseconds:.1f} ms")
         if answer.notes:
-            line = Content.assemble(line, "\n", ("! ", "bold $warning"), "  ".join(answer.notes))
+            line = Content.assemble(line, "\n", ("! ", "bold $warning"), in_keys("  ".join(answer.notes), self.app))
         facts.update(line, layout=False)
 
     def _standing(self) -> str:
