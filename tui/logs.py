@@ -23,7 +23,10 @@ class LateScrubbing(logging.Filter):
 
 
 def start_logging(workspace: Path) -> Path:
-    """Log to ``logs/bailiwick.log`` of the workspace, which must exist; returns the file's path."""
+    """Log to ``logs/bailiwick.log`` of the workspace, which must exist, and no longer to that of another.
+
+    Returns the file's path.
+    """
     folder = workspace / "logs"
     folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / "bailiwick.log"
@@ -44,6 +47,10 @@ def crash_log() -> Path:
 
 
 def _log_to(handler: logging.Handler) -> None:
+    root = logging.getLogger()
+    for earlier in [each for each in root.handlers if any(isinstance(one, LateScrubbing) for one in each.filters)]:
+        root.removeHandler(earlier)
+        earlier.close()
     handler.setFormatter(logging.Formatter(_FORMAT))
     handler.addFilter(LateScrubbing())
-    logging.getLogger().addHandler(handler)
+    root.addHandler(handler)
