@@ -54,6 +54,9 @@ def read(workspace: Path, place: Place | None) -> Chunk | None:
                 return None
             spool = head.decode("ascii", "replace")
             offset = place.offset if place is not None and place.spool == spool else len(head) + 1
+            # A hook syncs what it wrote a moment later; what is taken in must not be lost to a power cut that the
+            # place survives, or what is written next would lie before the place.
+            os.fsync(descriptor)
             data = os.pread(descriptor, CHUNK_BYTES, offset)
             whole = data.rfind(b"\n") + 1
             if not whole and len(data) == CHUNK_BYTES:
