@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_ID = re.compile("[0-7][0-9a-hjkmnp-tv-z]{25}|[0-9a-f]{16}")
 
 
 def sha256_hex(data: bytes) -> str:
     """The lower-case hexadecimal SHA-256 (64 characters) of ``data``."""
     return hashlib.sha256(data).hexdigest()
+
+
+def looks_like_id(text: str) -> bool:
+    """Whether ``text`` has the form of what ``new_id`` or ``stable_id`` makes, in whichever case."""
+    return bool(_ID.fullmatch(text.lower()))
 
 
 def new_id() -> str:
