@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -54,6 +55,15 @@ class Usage:
 
     access_count: int
     last_accessed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """How many items there are, how many of them are sensitive because of what, and how many are sealed."""
+
+    items: int
+    sensitive: Counter[Sensitivity]
+    sealed: int
 
 
 class ItemStore:
@@ -241,6 +251,23 @@ class ItemStore:
                 .fetchone()
             )
         return int(row["n"])
+
+    def counts(self) -> ItemCounts:
+        """How many living items are sensitive and sealed; reads no path."""
+        with translated(self._database.path):
+            rows = (
+                self._database.connection()
+                .execute(
+                    "SELECT sensitive, count(*) AS n, sum(sealed) AS sealed FROM items WHERE deleted = 0"
+                    " GROUP BY sensitive"
+                )
+                .fetchall()
+            )
+        return ItemCounts(
+            sum(row["n"] for row in rows),
+            Counter({Sensitivity(row["sensitive"]): row["n"] for row in rows}),
+            sum(row["sealed"] for row in rows),
+        )
 
     def record_usage(self, counts: Mapping[str, int], moment: datetime) -> None:
         """Add ``counts`` (accesses by item id) at ``moment``; ids that are no items are passed over."""

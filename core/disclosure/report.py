@@ -62,15 +62,6 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemCounts:
-    """How many items there are, how many of them are sensitive because of what, and how many are sealed."""
-
-    items: int
-    sensitive: Counter[Sensitivity]
-    sealed: int
-
-
-@dataclass(frozen=True, slots=True)
 class Rules:
     """The boundaries, what each pattern catches here, and how many items are sensitive because of what."""
 
@@ -145,7 +136,7 @@ def rules_report(agentfs: AgentFS) -> Rules:
     with translated(agentfs.database.path):
         connection = agentfs.database.connection()
         paths = [row["path"] for row in connection.execute("SELECT path FROM items WHERE deleted = 0 ORDER BY path")]
-    rules, counted = agentfs.guard.rules, item_counts(agentfs)
+    rules, counted = agentfs.guard.rules, agentfs.items.counts()
     return Rules(
         rules,
         report(rules, paths),
@@ -153,23 +144,6 @@ def rules_report(agentfs: AgentFS) -> Rules:
         counted.sensitive,
         counted.sealed,
         tuple(agentfs.shares.all()),
-    )
-
-
-def item_counts(agentfs: AgentFS) -> ItemCounts:
-    """How many items are sensitive and sealed; reads no path."""
-    with translated(agentfs.database.path):
-        rows = (
-            agentfs.database.connection()
-            .execute(
-                "SELECT sensitive, count(*) AS n, sum(sealed) AS sealed FROM items WHERE deleted = 0 GROUP BY sensitive"
-            )
-            .fetchall()
-        )
-    return ItemCounts(
-        sum(row["n"] for row in rows),
-        Counter({Sensitivity(row["sensitive"]): row["n"] for row in rows}),
-        sum(row["sealed"] for row in rows),
     )
 
 

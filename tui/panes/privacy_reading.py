@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from core.agent_model import AuditFilters
 from tui.locking import read_status
 
 if TYPE_CHECKING:
     from core.agent_model import Actor
     from core.agentfs.agentfs import AgentFS
+    from core.agentfs.items import ItemCounts
     from core.agentfs.shares import ShareRecord
     from core.crypto.secret import Secret
     from core.crypto.workspace_keys import KeyStatus
-    from core.disclosure.report import ItemCounts, Preview, Refusal, Rules
+    from core.disclosure.report import Preview, Refusal, Rules
     from core.model import Item
     from core.privacy import Audience, Decision, Purpose
 
@@ -129,9 +131,9 @@ def read_leaving(
 ) -> Leaving:
     """What ``receiver`` would get of everything here; ``progress`` hears how many of how many were looked at."""
     from core.disclosure.finding import display_path
-    from core.disclosure.report import item_counts, preview
+    from core.disclosure.report import preview
 
-    total, seen = item_counts(agentfs).items, 0
+    total, seen = agentfs.items.counts().items, 0
 
     def stop() -> bool:
         nonlocal seen
@@ -173,14 +175,20 @@ def read_refusals(agentfs: AgentFS) -> tuple[Refusal, ...]:
 
 def read_overview(agentfs: AgentFS, before: Overview | None, since: int) -> tuple[Overview, int]:
     """What the card tells, and up to which audit position; ``before`` told all up to ``since``."""
-    from core.disclosure.report import item_counts, refusals
-
     position = agentfs.audit.head()[0]
+    newest = before.refusal if before is not None else None
     if before is None or "access" in agentfs.audit.nouns_since(since):
-        newest = next(iter(refusals(agentfs, 1)), None)
-    else:
-        newest = before.refusal
-    return Overview(item_counts(agentfs), read_status(agentfs), newest), position
+        newest = _newest_refusal(agentfs)
+    return Overview(agentfs.items.counts(), read_status(agentfs), newest), position
+
+
+def _newest_refusal(agentfs: AgentFS) -> Refusal | None:
+    if not agentfs.audit.matching(AuditFilters(action="access.deny")):
+        return None
+    # Imported here: the rules of privacy take a megabyte, and most workspaces refuse nobody anything.
+    from core.disclosure.report import refusals
+
+    return next(iter(refusals(agentfs, 1)), None)
 
 
 def take_back(agentfs: AgentFS, person: Actor, target: str, audience: str) -> None:
