@@ -16,7 +16,7 @@ from core.agentfs.changes import TruthChange
 from core.agentfs.database import now
 from core.agentfs.housekeeping import Housekeeper
 from core.config import Settings
-from core.errors import BailiwickError
+from core.errors import BailiwickError, InvalidInput
 from core.events import EventBus, LibrariesChanged, Notice, SourcesChanged
 from core.intake.worker import IntakeWorker
 from core.library.sources import LOCKED, READ_SOURCE
@@ -207,11 +207,15 @@ class Engine:
         self._agentfs.keys.lock()
 
     def unlock_keys(self, way: str, given: str) -> None:
-        """Unlock the keys in this process; raises as ``core.crypto.unlocking.unlock``."""
+        """Unlock the keys in this process; raises as ``core.crypto.unlocking.unlock``, and InvalidInput for no way."""
         from core.crypto.secret import Secret
         from core.crypto.unlocking import Way, unlock
 
-        unlock(self._agentfs.keys, Way(way), Secret(given))
+        try:
+            known = Way(way)
+        except ValueError:
+            raise InvalidInput("The keys are not unlocked in that way.", f"Known: {', '.join(Way)}.") from None
+        unlock(self._agentfs.keys, known, Secret(given))
 
     def rebuilt(self) -> str:
         """Why the index was built anew when it was opened; empty when it was not."""

@@ -16,7 +16,7 @@ NO_TEAM_ACCESS = "No team access"
 PRIVATE_RESOURCE = "Private resource"
 NOT_VERIFIED = "The agent showed no key"
 RETIRED = "The agent is retired"
-NOT_ITS_OWNER = "Only its owner and the agents of its owner change it"
+NOT_ITS_OWNER = "Only its owner and its owner's agents change it."
 
 
 @dataclass(frozen=True, slots=True)

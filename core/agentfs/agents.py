@@ -80,7 +80,7 @@ class AgentRegistry:
     ) -> Registration:
         """Make ``name`` an agent, or recognise it: its id and key stay, what is new about it is noted.
 
-        Raises InvalidInput for an unusable name, type or capabilities.
+        Raises InvalidInput for an unusable name, type or capabilities, and when an agent registers another anew.
         """
         self.check_registration(name, type, capabilities, owner)
         check_readable(client, "The client's name")
@@ -113,6 +113,8 @@ class AgentRegistry:
         row = connection.execute("SELECT * FROM agents WHERE name = ? AND admission <> 'retired'", (name,)).fetchone()
         if row is not None and row["type"] == PERSON_TYPE:
             raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
+        if row is not None:
+            require_self(by, row["id"], name)
         moment = to_text(now())
         told = {"type": type, "capabilities_sha256": sha256_hex(to_json(dict(capabilities or {})).encode())}
         if row is None:

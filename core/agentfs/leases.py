@@ -14,7 +14,7 @@ from core.agentfs.messages import MessageStore
 from core.agentfs.readable import check_readable, without_secrets
 from core.errors import InvalidInput, LeaseHeld, NotFound
 from core.ids import new_id, sha256_hex
-from core.model import JSONObject
+from core.model import JSONObject, JSONValue
 
 RESOURCE_PREFIX = "resource:"
 DEFAULT_SECONDS = 300
@@ -94,8 +94,8 @@ class LeaseStore:
             agent_id = self._agents.acting(connection, agent, by, changes=False)
             self._end_expired(connection)
             row = connection.execute(
-                "SELECT id FROM leases WHERE agent_id = ? AND ended_at IS NULL AND (id = ? OR resource = ?)",
-                (agent_id, resource, wanted),
+                f"SELECT l.id FROM leases l WHERE {_HELD} AND l.agent_id = ? AND (l.id = ? OR l.resource = ?)",  # noqa: S608 - ours
+                (to_text(now()), agent_id, resource, wanted),
             ).fetchone()
             if row is None:
                 raise NotFound(
@@ -129,26 +129,26 @@ class LeaseStore:
             return self._end_expired(connection)
 
     def _end_expired(self, connection: sqlite3.Connection) -> int:
+        """As ``end_expired``. What has run out binds nobody; it ends when its holder can be told of it.
+
+        That cannot be while the message would have to be sealed and the keys are locked.
+        """
         rows = connection.execute(
             f"{_SELECT} WHERE l.ended_at IS NULL AND l.expires_at <= ?",
             (to_text(now()),),
         ).fetchall()
-        for row in rows:
+        for ended, row in enumerate(rows):
+            content: JSONValue = {
+                "resource": row["resource"],
+                "lease": row["id"],
+                "text": f"Your lease on {row['resource']} has run out.",
+            }
+            if not self._messages.tell(
+                connection, row["agent_id"], content, type="lease.expired", importance=Importance.HIGH
+            ):
+                return ended
             self._end(connection, row["id"], "expired")
             self._audit.append(connection, self._agents.engine, "lease.expire", row["id"], {"agent": row["agent_id"]})
-            self._messages.send_within(
-                connection,
-                None,
-                row["agent_id"],
-                {
-                    "resource": row["resource"],
-                    "lease": row["id"],
-                    "text": f"Your lease on {row['resource']} has run out.",
-                },
-                by=self._agents.engine,
-                type="lease.expired",
-                importance=Importance.HIGH,
-            )
         return len(rows)
 
     @staticmethod

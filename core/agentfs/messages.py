@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from array import array
 from collections.abc import Sequence
@@ -46,6 +47,8 @@ TYPE_PREFIX = "type:"
 PERSON = "person"
 LARGEST_MESSAGE = 256 * 1024
 _UNVERIFIED = "The agent showed no key"
+_ADMITTED = "agent.admitted"
+_log = logging.getLogger(__name__)
 _SELECT = """
 SELECT m.*, s.name AS sender, r.name AS recipient, i.owner AS owner FROM agent_communications m
 JOIN items i ON i.id = m.id LEFT JOIN agents s ON s.id = m.from_agent LEFT JOIN agents r ON r.id = m.to_agent
@@ -110,30 +113,37 @@ class MessageStore:
         """Send ``content`` from an agent (or ``person``) to an agent, ``type:TYPE``, ``everyone`` or ``person``.
 
         Committed when this returns. A reply joins the thread of what it answers. Raises NotFound for a recipient that
-        is not here, InvalidInput for a retired one, with the reason.
+        is not here, InvalidInput for a retired one, with the reason, AccessDenied for a reply to what ``by`` neither
+        sent nor got and may not read.
         """
         text = _checked_content(content, type)
         check_readable(type, "The type")
+        if reply_to is not None:
+            self._require_known(reply_to, by)
         found = self._guard.scan(content)
         with self._database.transaction() as connection:
             sender_id = self._party(connection, sender, by, changes=True)
             return self._send(connection, sender_id, to, text, found, by, type, importance, reply_to)
 
-    def send_within(
+    def tell(
         self,
         connection: sqlite3.Connection,
-        sender_id: str | None,
-        to: str,
+        agent_id: str,
         content: JSONValue,
         *,
-        by: Actor,
-        type: str = "note",  # noqa: A002 - as above
+        type: str,  # noqa: A002 - as above
         importance: Importance = Importance.NORMAL,
-        reply_to: str | None = None,
-    ) -> Message:
-        """As ``send``, in the caller's transaction; without ``sender_id`` Bailiwick itself speaks."""
-        text = _checked_content(content, type)
-        return self._send(connection, sender_id, to, text, self._guard.scan(content), by, type, importance, reply_to)
+    ) -> bool:
+        """Bailiwick itself tells an agent something, in the caller's transaction, of names that stay readable anyway.
+
+        False, and nothing is written, where it would have to be sealed and the keys are locked.
+        """
+        text, engine = _checked_content(content, type), self._agents.engine
+        try:
+            self._send(connection, None, agent_id, text, Sensitivity.NONE, engine, type, importance, None)
+        except Locked:
+            return False
+        return True
 
     def _send(
         self,
@@ -200,9 +210,14 @@ class MessageStore:
         return self._message(connection.execute(f"{_SELECT} WHERE m.sequence = ?", (sequence,)).fetchone())
 
     def tell_admitted(self, connection: sqlite3.Connection, agent_id: str) -> None:
-        """Tell an agent that waited that it has its place, in the caller's transaction."""
+        """Tell an agent that waited that it has its place, in the caller's transaction.
+
+        Where the keys are locked and it would have to be sealed, it finds out by what it does next.
+        """
         content: JSONValue = {"text": "You have a place now and may work."}
-        self.send_within(connection, None, agent_id, content, by=self._agents.engine, type="agent.admitted")
+        if not self.tell(connection, agent_id, content, type=_ADMITTED):
+            _log.warning("agent %s is not told that it has a place: the keys are locked", agent_id)
+            self._items.audit.append(connection, self._agents.engine, "message.skip", agent_id, {"type": _ADMITTED})
 
     # What a recipient does
 
@@ -256,15 +271,12 @@ class MessageStore:
         rows = self._select("WHERE m.id = ?", (message_id,))
         if not rows:
             raise NotFound(f"There is no message {message_id}.", "`bailiwick messages list` shows them.")
-        by = by or self._acting
-        if by.kind is not ActorKind.AGENT or not by.verified or not self._is_party(message_id, by.id):
-            item = self._items.get(message_id)
-            assert item is not None
-            self._permissions.require(by, item)
+        self._require_readable(message_id, by or self._acting)
         return rows[0]
 
-    def receipts(self, message_id: str) -> list[Receipt]:
-        """How far a message has come with each recipient."""
+    def receipts(self, message_id: str, *, by: Actor | None = None) -> list[Receipt]:
+        """How far a message has come with each recipient; none for no message. Raises AccessDenied as ``get``."""
+        self._require_readable(message_id, by or self._acting)
         with translated(self._database.path):
             rows = self._database.connection().execute(
                 "SELECT r.*, a.name FROM message_receipts r JOIN agents a ON a.id = r.agent_id"
@@ -392,6 +404,18 @@ class MessageStore:
         except (WrongKey, SealBroken, WorkspaceUnusable) as error:
             return _message(row, None, locked=True, problem=error.message)
         return _message(row, content)
+
+    def _require_readable(self, message_id: str, by: Actor) -> None:
+        """Raise AccessDenied unless ``by`` is a party of the message, or may read it as an item."""
+        item = self._items.get(message_id)
+        verified_party = by.kind is ActorKind.AGENT and by.verified and self._is_party(message_id, by.id)
+        if item is not None and not verified_party:
+            self._permissions.require(by, item)
+
+    def _require_known(self, message_id: str, by: Actor) -> None:
+        """As ``_require_readable``, for who answers it: that needs no key, as no message does that is sent."""
+        if by.kind is not ActorKind.AGENT or not self._is_party(message_id, by.id):
+            self._require_readable(message_id, by)
 
     def _is_party(self, message_id: str, agent_id: str) -> bool:
         with translated(self._database.path):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ALLOW_RECORD_SECONDS = 600.0
 _DONE = {Operation.READ: "read", Operation.WRITE: "changed"}
 _MOST_REMEMBERED = 4096
+_NO_SHARE = "A share lets others read, not change: send its agent or its owner a message."
 _SHARE = "Its owner may share it: `bailiwick share ITEM`; `bailiwick privacy explain ITEM` names the rule."
 
 
@@ -56,9 +57,9 @@ class Permissions:
                 self._note_own(by, item)
             return False
         decision = self.decision(by, item, operation)
-        hint = (
-            _SHARE if by.kind is ActorKind.AGENT else f"It is {item.owner}'s, and you are {by.id}: `user.id` says so."
-        )
+        hint = f"It is {item.owner}'s, and you are {by.id}: `user.id` says so."
+        if by.kind is ActorKind.AGENT:
+            hint = _SHARE if operation is Operation.READ else _NO_SHARE
         self.record(by, item.id, item.path, operation, decision, hint)
         return decision.redacts
 

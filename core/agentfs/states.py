@@ -449,7 +449,8 @@ class StateStore:
         self._permissions.require(by, item, Operation.WRITE)
         if kind is not None and kind is not present:
             hint = f"It is of the kind {present}: leave the kind out."
-            self._permissions.refuse(by, item, Operation.WRITE, "kind", "Only its own agent and its owner say", hint)
+            reason = "Only its own agent and its owner say of which kind it is."
+            self._permissions.refuse(by, item, Operation.WRITE, "kind", reason, hint)
 
     def _writer(self, connection: sqlite3.Connection, agent: str, by: Actor) -> str:
         """The id of the agent whose state it is; others may write it too, and an agent that writes needs its place."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from core.agent_model import Actor, ActorKind
+from core.agent_model import Actor, ActorKind, Admission
 from core.agentfs.agentfs import AgentFS
 from core.disclosure.finding import audience_name, find_audience, find_item
 from core.errors import AccessDenied, InvalidInput
@@ -38,13 +38,16 @@ def share(
     """Share an item with ``team:NAME``, ``agent:NAME`` or ``public``.
 
     What the owner opted out of before holds no longer for that team, and for the public not at all. Raises
-    InvalidInput, with the rule, when the rules would refuse it all the same (then nothing is noted), AccessDenied when
-    ``by`` is not its owner, or an agent that would undo an opt-out of somebody else's, and NotFound.
+    InvalidInput, with the rule, when the rules would refuse it all the same (then nothing is noted), and for an agent
+    that is retired; AccessDenied when ``by`` is not its owner, or an agent that would undo what another opted out of;
+    NotFound.
     """
     item, whom = find_item(agentfs, target), find_audience(agentfs, audience)
     _require_owner(agentfs, item, by)
     subject = agentfs.permissions.subject(item)
     wanted = Share(whom.kind, whom.name, in_full)
+    if whom.kind is AudienceKind.AGENT and agentfs.agents.get(whom.name).admission is Admission.RETIRED:
+        raise InvalidInput(f"{agentfs.agents.get(whom.name).name} is retired: it reads nothing any more.")
     lifted = _lifted(agentfs, item, whom, by)
     opt_outs = tuple(each for each in subject.opt_outs if each not in lifted)
     others = tuple(each for each in subject.shares if (each.audience, each.name) != (whom.kind, whom.name))

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
+from core.agentfs.readable import check_readable
 from core.errors import InvalidInput, NotFound
 from core.ids import stable_id
 from core.library.packages import find_environment, find_package
@@ -33,8 +34,10 @@ class Origin:
 def add_path(agentfs: AgentFS, path: str, origin: Origin, *, cwd: Path) -> Source:
     """Add a file or folder to be read and watched.
 
-    Raises NotFound when there is nothing at ``path``, InvalidInput when it is the workspace or inside it.
+    Raises NotFound when there is nothing at ``path``, InvalidInput when it is the workspace or inside it, or a flag
+    cannot be kept.
     """
+    _check(origin)
     target = (cwd / Path(path).expanduser()).absolute()
     if not os.path.lexists(target):
         raise NotFound(f"There is nothing at {target}.", "Check the path; a package is added with --package NAME.")
@@ -74,8 +77,10 @@ def add_package(
 ) -> Source:
     """Add an installed Python package, ``NAME`` or ``NAME==VERSION``.
 
-    Raises NotFound when it, or that version of it, is not installed; InvalidInput when the requirement is malformed.
+    Raises NotFound when it, or that version of it, is not installed; InvalidInput when the requirement is malformed, or
+    a flag cannot be kept.
     """
+    _check(origin)
     environment = find_environment(python, cwd, environ)
     package = find_package(environment, requirement)
     name = canonicalize_name(package.name)
@@ -90,6 +95,11 @@ def add_package(
         added_at=now(),
     )
     return _store(agentfs, source)
+
+
+def _check(origin: Origin) -> None:
+    for name, told in (("language", origin.language), ("library", origin.library), ("version", origin.version)):
+        check_readable(told, f"The {name}")
 
 
 def find_sources(agentfs: AgentFS, target: str, *, cwd: Path) -> list[Source]:

@@ -33,7 +33,7 @@ from core.privacy.decision import (
 )
 from core.privacy.findings import Confidence, Finding, FindingKind, Summary, summarised
 from core.privacy.redaction import Redacted, RedactionRefused, redact
-from core.privacy.safe_text import ScrubbingFilter, scrub, scrubbed_exception
+from core.privacy.safe_text import ScrubbingFilter, scrub, scrub_thoroughly, scrubbed_exception
 
 __all__ = [
     "CONTROLLED_KINDS",
@@ -67,6 +67,7 @@ __all__ = [
     "redact",
     "report",
     "scrub",
+    "scrub_thoroughly",
     "scrubbed_exception",
     "summarised",
 ]

@@ -13,6 +13,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.policy import AgentPolicy
 from core.errors import InvalidInput, NotAdmitted, NotFound
 from core.model import JSONObject, JSONValue
+from tests.agentfs.canaries import new_canary
 
 TWO_PLACES = AgentPolicy(max_agents=2)
 
@@ -25,6 +26,22 @@ def names_of(agentfs: AgentFS, admission: Admission) -> list[str]:
 
 
 # Identity and keys
+
+
+def test_nothing_that_is_declared_holds_a_secret(agentfs: AgentFS) -> None:
+    canary = new_canary()
+    declared: list[JSONObject] = [
+        {"note": canary},
+        {"note": f"x\n{canary}"},
+        {"note": 'Fernet("Ophd6vBrQfWzgx05bardENOwcG-4XgW53C5bLMViBeZ=")'},
+        {"deep": [{canary: 1}]},
+    ]
+    for capabilities in declared:
+        with pytest.raises(InvalidInput, match="holds a secret"):
+            agentfs.agents.register("nia", "research", capabilities, owner="ada", by=ADA)
+    with pytest.raises(InvalidInput, match="The client's name holds a secret"):
+        agentfs.agents.register("nia", "research", owner="ada", by=ADA, client=canary)
+    assert agentfs.agents.all() == []
 
 
 def test_registering_again_keeps_id_and_key_and_notes_what_is_new(agentfs: AgentFS) -> None:

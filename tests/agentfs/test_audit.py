@@ -99,17 +99,17 @@ ACTIONS: dict[str, tuple[Callable[[World], object], list[str]]] = {
     ),
     "take": (
         lambda w: w.agentfs.leases.take("sam", CANARY, by=w.sam, reason=CANARY),
-        ["lease.expire", "message.send", "lease.take"],
+        ["message.send", "lease.expire", "lease.take"],
     ),
     "renew": (
         lambda w: w.agentfs.leases.take("nia", f"src/{CANARY}", by=w.nia, mode=LeaseMode.SHARED),
-        ["lease.expire", "message.send", "lease.renew"],
+        ["message.send", "lease.expire", "lease.renew"],
     ),
     "release": (
         lambda w: w.agentfs.leases.release("nia", f"src/{CANARY}", by=w.nia),
-        ["lease.expire", "message.send", "lease.release"],
+        ["message.send", "lease.expire", "lease.release"],
     ),
-    "end expired": (lambda w: w.agentfs.leases.end_expired(), ["lease.expire", "message.send"]),
+    "end expired": (lambda w: w.agentfs.leases.end_expired(), ["message.send", "lease.expire"]),
     "session": (lambda w: w.agentfs.sessions.start("sam", by=w.sam, title=CANARY), ["session.start"]),
     "end session": (lambda w: w.agentfs.sessions.end(w.session, by=w.nia), ["session.end"]),
     "call": (lambda w: w.agentfs.sessions.begin_call("sam", "search", by=w.sam), ["call.begin"]),

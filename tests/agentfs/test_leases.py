@@ -5,18 +5,26 @@ from __future__ import annotations
 import itertools
 import re
 import threading
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from acting import ADA, join, pass_time
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.agent_model import Actor, Importance, Lease, LeaseMode
+from core.agent_model import Actor, AuditFilters, Importance, Lease, LeaseMode
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.globs import normalised, overlap
+from core.agentfs.guard import privacy_settings
+from core.agentfs.policy import AgentPolicy
+from core.crypto.secret import Secret
+from core.crypto.unlocking import Way, unlock
 from core.errors import InvalidInput, LeaseHeld, NotFound
 
 EXCLUSIVE, SHARED = LeaseMode.EXCLUSIVE, LeaseMode.SHARED
+SKIPPED = AuditFilters(action="message.skip")
 
 # Globs, against every path of up to four parts of one or two letters. Two parts of a pattern that both match something
 # match something of two letters, and two patterns that meet at all meet at a path of four parts, so this is enough.
@@ -309,6 +317,33 @@ def test_without_an_engine_the_next_who_asks_finds_it_free_and_the_holder_hears(
         agentfs.leases.release("nia", "src/**", by=nia)
     with pytest.raises(LeaseHeld):
         agentfs.leases.take("nia", "src/**", by=nia)
+
+
+def test_locked_keys_stop_no_lease_and_the_holder_hears_later(tmp_path: Path) -> None:
+    settings = replace(privacy_settings(tmp_path / "w", seal_all=True, user="ada"), key_files=tmp_path / "keys")
+    with closing(AgentFS(tmp_path / "w", AgentPolicy(max_agents=2), ADA, settings)) as agentfs:
+        nia, sam = join(agentfs, "nia"), join(agentfs, "sam")
+        lease = agentfs.leases.take("nia", "src/**", by=nia, seconds=60)
+        agentfs.messages.send("nia", "sam", "what makes the keys", by=nia)
+        agentfs.keys.lock()
+        pass_time(agentfs.database, 61)
+        assert agentfs.leases.end_expired() == 0
+        assert agentfs.leases.held() == []
+        assert try_to_take(agentfs, sam, "src/a", EXCLUSIVE)
+        assert agentfs.leases.release("sam", "src/a", by=sam).ended_because == "released"
+        with pytest.raises(NotFound):
+            agentfs.leases.release("nia", "src/**", by=nia)
+        # Who waits gets its place too, and is not told of it.
+        join(agentfs, "kim")
+        agentfs.agents.retire("sam", by=ADA)
+        assert agentfs.agents.get("kim").place is None
+        assert [each.details for each in agentfs.audit.at(list(agentfs.audit.matching(SKIPPED)))] == [
+            {"type": "agent.admitted"}
+        ]
+        unlock(agentfs.keys, Way.UNASKED, Secret(""))
+        assert agentfs.leases.end_expired() == 1
+        assert told_of(agentfs, nia) == [expected_notice(lease)]
+        assert agentfs.audit_check.verify().whole
 
 
 def test_a_lease_that_ran_out_is_taken_anew_not_renewed(agentfs: AgentFS) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from acting import ADA, join
@@ -18,7 +19,7 @@ from core.agent_model import (
 )
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.messages import LARGEST_MESSAGE
-from core.errors import InvalidInput, NotFound, QuotaExceeded
+from core.errors import AccessDenied, InvalidInput, NotFound, QuotaExceeded
 from core.model import JSONValue, Kind
 
 QUEUED, DELIVERED, READ, ACKNOWLEDGED = MessageStatus
@@ -33,6 +34,24 @@ def heard_by(agentfs: AgentFS, message: Message) -> list[str]:
 
 
 # To whom
+
+
+def test_a_message_and_how_far_it_came_are_its_parties_affair(agentfs: AgentFS) -> None:
+    nia, sam, kim = join(agentfs, "nia"), join(agentfs, "sam"), join(agentfs, "kim")
+    sent = agentfs.messages.send("nia", "sam", "between us", by=nia)
+    for party in (nia, sam):
+        assert [receipt.agent for receipt in agentfs.messages.receipts(sent.id, by=party)] == ["sam"]
+    for stranger in (kim, replace(nia, verified=False), Actor(ActorKind.PERSON, "tom", "cli")):
+        with pytest.raises(AccessDenied):
+            agentfs.messages.receipts(sent.id, by=stranger)
+    assert agentfs.messages.receipts("nothing", by=kim) == []
+    with pytest.raises(AccessDenied, match="Private resource"):
+        agentfs.messages.send("kim", "nia", "me too", by=kim, reply_to=sent.id)
+    assert len(agentfs.messages.thread(sent.id)) == 1
+    # Whoever got it may answer, without its key too: that shows with what it sends.
+    answer = agentfs.messages.send("sam", "nia", "yes", by=replace(sam, verified=False), reply_to=sent.id)
+    assert (answer.thread_id, answer.verified) == (sent.id, False)
+    assert agentfs.messages.send("person", "sam", "no", by=ADA, reply_to=sent.id).thread_id == sent.id
 
 
 def test_a_message_to_one_agent_reaches_it_alone(agentfs: AgentFS) -> None:

@@ -134,6 +134,55 @@ def test_findings_reach_the_agents_of_teammates_without_personal_data(tmp_path: 
         adas.states.get("scout", "findings/a", by=toms)
 
 
+def test_who_reads_by_a_share_changes_nothing(agentfs: AgentFS) -> None:
+    scout, critic = join(agentfs, "scout", "documentation"), join(agentfs, "critic")
+    state = agentfs.states.put("scout", "memo", "to be read", by=scout)
+    agentfs.shares.put(state.id, "agent", critic.id, by=ADA)
+    assert agentfs.states.get("scout", "memo", by=critic).value == "to be read"
+    for changing in (
+        lambda: agentfs.states.put("scout", "memo", "mine", by=critic),
+        lambda: agentfs.states.put("scout", "memo", "mine", by=critic, kind=Kind.RESEARCH_FINDING),
+        lambda: agentfs.states.delete("scout", "memo", by=critic),
+        lambda: agentfs.states.put("scout", "memo", "mine", by=TOM),
+    ):
+        with pytest.raises(AccessDenied):
+            changing()
+    assert agentfs.states.get("scout", "memo", by=ADA).version == 1
+
+
+def test_only_its_agent_and_its_owner_say_what_a_state_is(agentfs: AgentFS) -> None:
+    scout, critic = join(agentfs, "scout", "documentation"), join(agentfs, "critic")
+    agentfs.states.put("scout", "findings/a", 1, by=scout)
+    assert agentfs.states.put("scout", "findings/a", 2, by=critic, kind=Kind.RESEARCH_FINDING).version == 2
+    unproven = replace(scout, verified=False)
+    for key, by in (("findings/a", critic), ("findings/b", critic), ("findings/a", unproven), ("new", unproven)):
+        with pytest.raises(AccessDenied, match="Only its own agent and its owner say"):
+            agentfs.states.put("scout", key, 3, by=by, kind=Kind.ASSUMPTION)
+    with pytest.raises(AccessDenied, match="Private resource"):
+        agentfs.states.put("scout", "new", 3, by=critic, kind=Kind.ASSUMPTION)
+    for by in (scout, ADA):
+        assert agentfs.states.put("scout", "findings/a", by.id, by=by, kind=Kind.ASSUMPTION).kind is Kind.ASSUMPTION
+    # One that was deleted keeps its kind, so nobody writes it as another meanwhile.
+    agentfs.states.put("scout", "findings/log", 1, by=scout, kind=Kind.IMPLEMENTATION_LOG)
+    agentfs.states.delete("scout", "findings/log", by=scout)
+    with pytest.raises(AccessDenied, match="Private resource"):
+        agentfs.states.put("scout", "findings/log", 2, by=critic)
+
+
+def test_a_retired_agent_reads_nothing_of_others_and_has_no_key(agentfs: AgentFS) -> None:
+    scout, critic = join(agentfs, "scout"), join(agentfs, "critic")
+    agentfs.states.put("scout", "findings/a", "for all", by=scout)
+    key = agentfs.agents.read_key(critic.id)
+    assert agentfs.states.get("scout", "findings/a", by=critic).value == "for all"
+    agentfs.agents.retire("critic", by=ADA)
+    with pytest.raises(AccessDenied, match="The agent is retired"):
+        agentfs.states.get("scout", "findings/a", by=critic)
+    assert agentfs.states.all("scout", by=critic) == []
+    assert not agentfs.agents.verify_key(critic.id, key)
+    assert records(agentfs, "access.deny")[-1].details["rule"] == "retired"
+    assert agentfs.audit_check.verify().whole
+
+
 def test_an_unverified_agent_is_not_believed(agentfs: AgentFS) -> None:
     scout, critic = join(agentfs, "scout"), replace(join(agentfs, "critic"), verified=False)
     agentfs.states.put("scout", "findings/a", 1, by=scout)

@@ -20,11 +20,32 @@ from core.agentfs.policy import AgentPolicy
 from core.errors import InvalidInput, NotFound, WorkspaceUnusable
 from core.json_diff import Difference
 from core.model import JSONValue, Kind
+from tests.agentfs.canaries import new_canary
 
 ADDED, REMOVED, CHANGED = Difference
 PATIENCE_SECONDS = 20.0
 
 # Sessions and calls
+
+
+@pytest.mark.parametrize("name", ["title", "client", "external_id"])
+def test_nothing_that_a_session_is_called_holds_a_secret(agentfs: AgentFS, name: str) -> None:
+    nia = join(agentfs, "nia")
+    with pytest.raises(InvalidInput, match="holds a secret"):
+        agentfs.sessions.start("nia", by=nia, **{name: f"see\n{new_canary()}"})
+    assert agentfs.sessions.all() == []
+
+
+def test_a_hash_of_a_call_is_a_hash(agentfs: AgentFS) -> None:
+    nia = join(agentfs, "nia")
+    call = agentfs.sessions.begin_call("nia", "grep", by=nia, parameters_sha256="0" * 64)
+    for wrong in ("", "a" * 63, "A" * 64, "a" * 64 + "\n", new_canary()):
+        with pytest.raises(InvalidInput, match=r"no SHA-256\."):
+            agentfs.sessions.begin_call("nia", "grep", by=nia, parameters_sha256=wrong)
+        with pytest.raises(InvalidInput, match=r"no SHA-256\."):
+            agentfs.sessions.finish_call(call, by=nia, result_sha256=wrong)
+    (found,) = agentfs.sessions.calls()
+    assert (found.parameters_sha256, found.completed_at) == ("0" * 64, None)
 
 
 def within(agent: Actor, session_id: str) -> Actor:

@@ -233,6 +233,17 @@ def test_only_the_owner_shares(agentfs: AgentFS, scout: Actor) -> None:
             share(agentfs, "scout/note", "public", by=other)
     assert share(agentfs, "scout/note", "agent:critic", by=scout).changed
     assert agentfs.states.get("scout", "note", by=critic).value == "a note"
+    agentfs.agents.retire("critic", by=ADA)
+    with pytest.raises(InvalidInput, match="critic is retired"):
+        share(agentfs, "scout/note", "agent:critic", by=ADA)
+    unshare(agentfs, "scout/note", "agent:critic", by=ADA)
+    assert agentfs.shares.all() == []
+
+
+def test_what_is_taken_back_is_read_no_more(agentfs: AgentFS, scout: Actor) -> None:
+    critic = join(agentfs, "critic")
+    agentfs.states.put("scout", "note", "a note", by=scout)
+    share(agentfs, "scout/note", "agent:critic", by=ADA)
     unshare(agentfs, "scout/note", by=ADA)
     with pytest.raises(AccessDenied):
         agentfs.states.get("scout", "note", by=critic)

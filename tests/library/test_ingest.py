@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from core.events import ItemsChanged, Notice, Progress
 from core.library.catalogue import find_document, libraries
 from core.library.sources import READ_SOURCE, Origin, add_package, add_path, find_sources, remove_source
 from core.model import Kind
+from tests.agentfs.canaries import new_canary
 
 
 def test_a_folder_becomes_items_with_their_text(engine: Engine, docs: Path) -> None:
@@ -253,6 +255,16 @@ def test_what_cannot_be_added_is_refused_and_leaves_nothing(engine: Engine, tmp_
         find_sources(engine.agentfs, "docs", cwd=tmp_path)
     assert engine.agentfs.sources.all() == []
     assert engine.agentfs.queue.waiting() == 0
+
+
+@pytest.mark.parametrize("flag", ["language", "library", "version"])
+def test_a_secret_is_no_flag(engine: Engine, docs: Path, tmp_path: Path, flag: str) -> None:
+    origin = replace(Origin(), **{flag: new_canary()})
+    with pytest.raises(InvalidInput, match=f"The {flag} holds a secret"):
+        add_path(engine.agentfs, str(docs), origin, cwd=tmp_path)
+    with pytest.raises(InvalidInput, match=f"The {flag} holds a secret"):
+        add_package(engine.agentfs, "pytest", origin, python=None, cwd=tmp_path)
+    assert engine.agentfs.sources.all() == []
 
 
 def test_two_folders_of_one_name_stay_apart(engine: Engine, docs: Path) -> None:

@@ -42,6 +42,21 @@ def test_a_refusal_at_the_door_is_in_the_audit_trail(tmp_path: Path, headers: di
         assert workspace.agentfs.audit_check.verify().whole
 
 
+def test_an_unknown_way_of_unlocking_is_bad_input_and_not_repeated(tmp_path: Path) -> None:
+    canary = new_canary()
+    with opened(tmp_path / "w"):
+        described = json.loads((tmp_path / "w" / "engine.json").read_text())
+        connection = http.client.HTTPConnection("127.0.0.1", described["port"], timeout=10)
+        body = json.dumps({"way": canary, "given": canary})
+        connection.request("POST", "/unlock_keys", body, {"Authorization": f"Bearer {described['token']}"})
+        response = connection.getresponse()
+        told = response.read().decode()
+        connection.close()
+    assert (response.status, json.loads(told)["error"]) == (422, "The keys are not unlocked in that way.")
+    assert "passphrase" in json.loads(told)["hint"]
+    assert canary not in told
+
+
 def test_events_bring_no_secrets() -> None:
     canary, heard = new_canary(), list[Event]()
     bus = EventBus(scrub)

@@ -20,6 +20,7 @@ from core.config import user_config_folder
 from core.crypto.openers import add_passphrase
 from core.crypto.secret import Secret
 from core.crypto.workspace_keys import WorkspaceKeys
+from tests.agentfs.canaries import new_canary
 
 PASSPHRASE = "correct horse battery"
 CHEAP = 2
@@ -108,6 +109,8 @@ def test_what_is_to_unlock_must_be_said_once(shell: Shell, home: Path, tmp_path:
     assert "at least" in shell.refused("keys", "add", "--passphrase", "--new-passphrase-file", str(weak))["error"]
     assert "nobody can be asked" in shell.refused("keys", "add", "--passphrase")["error"]
     assert "one line" in shell.refused("keys", "add", "--recovery-code", "--label", "x" * 100)["error"]
+    for command in (["add", "--recovery-code"], ["unlock"]):
+        assert "holds a secret" in shell.refused("keys", *command, "--label", new_canary())["error"]
     assert shell.json("keys", "list")["keys"] == []
     assert not (home / "config").exists()
 

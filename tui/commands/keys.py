@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from core.agentfs.readable import check_readable
 from core.crypto.identity import Identity
 from core.crypto.openers import add_key_file, add_keychain, add_passphrase, add_recovery_code
 from core.crypto.passphrases import check_strength, given_passphrase, normalised, read_passphrase_file
@@ -108,7 +109,7 @@ def add(
         )
     if new_passphrase_file and not by_passphrase:
         raise InvalidInput("--new-passphrase-file goes with --passphrase.")
-    checked_label(label)
+    _check_label(label)
     new = _New(_new_passphrase(new_passphrase_file) if by_passphrase else None, new_key_file, by_keychain, label)
     with opened_agentfs(invocation, make=True) as opened:
         held = opened.agentfs.keys
@@ -177,7 +178,7 @@ def rotate(invocation: Invocation, unlocking: Unlocking) -> None:
 @pass_invocation
 def unlock(invocation: Invocation, remember: bool, label: str, unlocking: Unlocking) -> None:
     """Unlock the running engine, and check that the workspace unlocks here: by itself, by a file, by what you type."""
-    checked_label(label)
+    _check_label(label)
     with _workspace(invocation) as workspace:
         held = workspace.agentfs.keys
         by_itself = held.ready()
@@ -246,6 +247,11 @@ def _for_every_process(way: Way, given: Secret, status: KeyStatus) -> tuple[Way,
     if way is Way.UNASKED and slot is not None and slot.kind is SlotKind.PASSPHRASE:
         return Way.PASSPHRASE, given_passphrase(None, "")
     return way, given
+
+
+def _check_label(label: str) -> None:
+    """Raise InvalidInput when a slot cannot have that label, which everyone may read."""
+    check_readable(checked_label(label), "The label")
 
 
 @dataclass(frozen=True, slots=True)

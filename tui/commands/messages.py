@@ -73,8 +73,9 @@ def inbox(invocation: Invocation, agent: str, everything: bool, limit: int, acti
 def show(invocation: Invocation, identifier: str, acting: Acting) -> None:
     """Show one message, and how far it has come with each recipient."""
     with opened_agentfs(invocation) as opened:
-        message = opened.agentfs.messages.get(identifier, by=acting.actor(opened))
-        receipts = opened.agentfs.messages.receipts(identifier)
+        by = acting.actor(opened)
+        message = opened.agentfs.messages.get(identifier, by=by)
+        receipts = opened.agentfs.messages.receipts(identifier, by=by)
     document = plain(message)
     assert isinstance(document, dict)
     answer(invocation, {**document, "receipts": receipts}, _details(message, receipts))
