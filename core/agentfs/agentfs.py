@@ -127,7 +127,8 @@ def _prepare(root: Path) -> None:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             probe = root / f".writable.{os.getpid()}"
             os.close(os.open(probe, os.O_WRONLY | os.O_CREAT, 0o600))
-            probe.unlink()
+            # Another thread of this process may be at the same.
+            probe.unlink(missing_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise WorkspaceUnusable(f"{root} is not a folder.", "Name a folder with --workspace.") from None
     except OSError as error:
