@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,15 @@ from core.serving.toolbox import Toolbox
 LARGEST_LINE = 8 * 1024 * 1024
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _CHUNK = 256 * 1024
+_LOOK_SECONDS = 0.02
+
+
+class _NotUnderstood(Exception):
+    """A line that is no message, with the protocol's code for that."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 def serve_stdio(toolbox: Toolbox, ending: Callable[[], None]) -> None:
@@ -41,22 +51,38 @@ async def _serve(toolbox: Toolbox, wire_in: int, wire_out: int, ending: Callable
     server = make_server(the_toolbox)
     incoming, read_stream = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write_stream, outgoing = anyio.create_memory_object_stream[SessionMessage](0)
+    unanswered: set[types.RequestId] = set()
 
     async def read() -> None:
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await take_in()
+
+    async def take_in() -> None:
         async with incoming:
             async for line in _lines(wire_in):
                 try:
-                    message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-                except ValidationError as error:
-                    await write_stream.send(SessionMessage(_not_understood(error)))
+                    message = _message(line)
+                except _NotUnderstood as told:
+                    error = types.ErrorData(code=told.code, message=str(told))
+                    await write_stream.send(SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=None, error=error)))
                 else:
+                    _note_request(message, unanswered)
                     await incoming.send(SessionMessage(message))
-        ending()
+            ending()
+            # Who writes its requests and closes at once still hears what came of them.
+            while unanswered:
+                await anyio.sleep(_LOOK_SECONDS)
 
     async def write() -> None:
         async for each in outgoing:
             text = each.message.model_dump_json(by_alias=True, exclude_unset=True)
-            await anyio.to_thread.run_sync(_write, wire_out, text.encode() + b"\n")
+            try:
+                await anyio.to_thread.run_sync(_write, wire_out, text.encode() + b"\n")
+            except OSError:
+                # A client that went away while it was being answered needs no answer.
+                tasks.cancel_scope.cancel()
+            if isinstance(each.message, types.JSONRPCResponse | types.JSONRPCError):
+                unanswered.discard(each.message.id)
 
     async def end_on_signal() -> None:
         wanted = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
@@ -65,14 +91,22 @@ async def _serve(toolbox: Toolbox, wire_in: int, wire_out: int, ending: Callable
                 ending()
                 tasks.cancel_scope.cancel()
 
-    # A client that went away while it was being answered needs no answer.
-    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, BrokenPipeError):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(end_on_signal)
-            tasks.start_soon(write)
-            tasks.start_soon(read)
-            await server.run(read_stream, write_stream, server.create_initialization_options())
-            tasks.cancel_scope.cancel()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end_on_signal)
+        tasks.start_soon(write)
+        tasks.start_soon(read)
+        await server.run(read_stream, write_stream, server.create_initialization_options())
+        tasks.cancel_scope.cancel()
+
+
+def _note_request(message: types.JSONRPCMessage, unanswered: set[types.RequestId]) -> None:
+    """Keep count of what has to be answered; what the client cancelled has not."""
+    if isinstance(message, types.JSONRPCRequest):
+        unanswered.add(message.id)
+    elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
+        cancelled = (message.params or {}).get("requestId")
+        if isinstance(cancelled, str | int):
+            unanswered.discard(cancelled)
 
 
 async def _lines(descriptor: int) -> AsyncIterator[bytes]:
@@ -97,12 +131,18 @@ async def _lines(descriptor: int) -> AsyncIterator[bytes]:
             kept = b"!"
 
 
-def _not_understood(error: ValidationError) -> types.JSONRPCError:
-    is_json = not any(each["type"] == "json_invalid" for each in error.errors(include_input=False, include_url=False))
-    code, message = (
-        (types.INVALID_REQUEST, "This is no JSON-RPC message.") if is_json else (types.PARSE_ERROR, "This is not JSON.")
-    )
-    return types.JSONRPCError(jsonrpc="2.0", id=None, error=types.ErrorData(code=code, message=message))
+def _message(line: bytes) -> types.JSONRPCMessage:
+    """What the client said; raises _NotUnderstood."""
+    try:
+        message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValidationError as error:
+        told = error.errors(include_input=False, include_url=False)
+        if any(each["type"] == "json_invalid" for each in told):
+            raise _NotUnderstood(types.PARSE_ERROR, "This is not JSON.") from None
+        raise _NotUnderstood(types.INVALID_REQUEST, "This is no JSON-RPC message.") from None
+    if isinstance(message, types.JSONRPCNotification) and b'"id"' in line and "id" in json.loads(line):
+        raise _NotUnderstood(types.INVALID_REQUEST, "The id of this request is neither a text nor a whole number.")
+    return message
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -44,6 +44,17 @@ CALLS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+MALFORMED = (
+    ("this is not JSON", -32700),
+    ("[1, 2]", -32600),
+    ("[" * 100_000, -32700),
+    ('{"jsonrpc": "2.0", "id": {}, "method": "ping"}', -32600),
+    ('{"jsonrpc": "2.0", "id": 0, "method": "tools/call", "params": {"name": "show", "arguments": [1]}}', -32602),
+    ('{"jsonrpc": "2.0", "id": 0, "method": "tools/call", "params": {"arguments": {}}}', -32602),
+    ('{"jsonrpc": "2.0", "id": 0, "method": "tools/call", "params": {"name": "\\ud800"}}', -32700),
+)
+
+
 @pytest.fixture
 def work(tmp_path: Path) -> Iterator[Bench]:
     with bench(tmp_path / "w") as opened:
@@ -172,10 +183,9 @@ def test_an_old_client_is_answered_and_an_engine_comes_and_goes_with_it(root: Pa
     with lines(root, "--agent", "scout") as client:
         assert client.greet("2024-11-05")["protocolVersion"] == "2024-11-05"
         assert len(client.ask("tools/list")["result"]["tools"]) == len(tools())
-        client.write("this is not JSON")
-        assert client.read()["error"]["code"] == -32700
-        client.write("[1, 2]")
-        assert client.read()["error"]["code"] == -32600
+        for line, code in MALFORMED:
+            client.write(line)
+            assert client.read()["error"]["code"] == code, line[:60]
         assert client.ask("tools/call", name="rm", arguments={})["error"]["code"] == -32602
         assert client.ask("resources/list")["error"]["code"] == -32601
         assert client.call("note", title="Kettle", text="The kettle boils water.")["isError"] is False
@@ -197,8 +207,14 @@ def test_stdout_is_the_protocols_alone_and_the_end_is_clean(root: Path) -> None:
         assert client.greet("2025-06-18")["protocolVersion"] == "2025-06-18"
         client.call("register", name="scout")
         begun = client.call("session", action="start", title="now")["structuredContent"]["id"]
+        for number in (7, 8):
+            arguments = {"key": "plan", "value": number}
+            params = {"name": "state_put", "arguments": arguments}
+            client.write(json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}))
         out, err = client.process.communicate(timeout=PATIENCE_SECONDS)
-        assert (out, err, client.process.returncode) == ("", "", 0)
+        # What was asked for before the end is answered, and nothing else is said.
+        assert [json.loads(each)["result"]["structuredContent"]["version"] for each in out.splitlines()] == [1, 2]
+        assert (err, client.process.returncode) == ("", 0)
     with lines(root) as client:
         client.greet("2025-11-25")
         client.process.send_signal(signal.SIGTERM)

@@ -82,6 +82,8 @@ def _serve_stdio(agentfs: AgentFS, tools: _Tools, agent: str, key_file: str) -> 
     # Imported here: the library takes half a second, and nothing else of the command line needs it.
     from core.serving.mcp_stdio import serve_stdio
 
+    if sys.stdin.isatty():
+        Invocation.say("This speaks MCP on standard input: `bailiwick mcp config CLIENT` says how a client starts it.")
     caller = tools.caller(identity)
     serve_stdio(tools.of(caller), _end_soon)
     caller.leave()
