@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from driving import running, until
+from driving import answered, running, type_text, until
 from fake_workspace import FakeWorkspace, private_to
 from privacy_data import CANARY, protect
 from textual.pilot import Pilot
@@ -64,6 +65,15 @@ class Door:
         await self.pilot.press("ctrl+l")
         await until(lambda: self.is_locked, "the lock")
 
+    async def locks_at_once(self) -> None:
+        """What is sealed leaves the screen though nothing can be read anew: the only worker is busy."""
+        free = threading.Event()
+        busy = self.workspace.pool.submit(free.wait)
+        await until(busy.running, "the worker")
+        await self.lock()
+        assert self.hides(SECRET)
+        free.set()
+
     async def unlock(self) -> None:
         await self.pilot.press("ctrl+l")
         await until(lambda: not self.is_locked, "the keys")
@@ -113,13 +123,12 @@ async def guarding(
 async def test_what_is_sealed_leaves_the_screen_at_once_and_comes_back() -> None:
     async with guarding() as door:
         await until(lambda: door.shows(SECRET), "the message")
-        await door.lock()
-        assert door.hides(SECRET)
+        await door.locks_at_once()
         assert door.shows("sealed; ^l unlocks")
         assert door.shows("■ locked  ^l unlocks")
         detail = door.app.query_one(MessagesPane).detail
         await until(lambda: detail.facts is not None and detail.facts.message.locked, "the locked message")
-        assert door.hides(SECRET)
+        assert not door.shows(SECRET)
         assert door.app.query_one(MessagesPane).copy_text() == ""
         await door.press("enter")
         await door.pilot.pause(0.1)
@@ -127,18 +136,16 @@ async def test_what_is_sealed_leaves_the_screen_at_once_and_comes_back() -> None
         await door.state("planner", "tokens")
         assert door.shows("■ private, sealed")
         assert door.shows("sealed; ^l unlocks")
-        assert door.hides(SECRET)
+        assert not door.shows(SECRET)
         await door.unlock()
         await until(lambda: door.shows(SECRET), "the value")
-        await door.lock()
-        assert door.hides(SECRET)
+        await door.locks_at_once()
         await door.press("3")
         card = door.app.query_one("#card-messages", Static)
         await until(lambda: "sealed; ^l unlocks" in str(card.content), "the card")
         await door.unlock()
         await until(lambda: SECRET in str(card.content), "the card's message")
-        await door.lock()
-        assert door.hides(SECRET)
+        await door.locks_at_once()
 
 
 async def test_a_dialog_that_shows_versions_locks_with_the_rest() -> None:
@@ -150,9 +157,8 @@ async def test_a_dialog_that_shows_versions_locks_with_the_rest() -> None:
         await door.press("h")
         await door.dialog(HistoryScreen)
         await until(lambda: door.shows(SECRET), "the versions")
-        await door.lock()
+        await door.locks_at_once()
         await until(lambda: door.shows("sealed; ^l unlocks"), "the note")
-        assert door.hides(SECRET)
         await door.unlock()
         await until(lambda: door.shows(SECRET), "the versions again")
         await door.lock()
@@ -162,7 +168,22 @@ async def test_a_dialog_that_shows_versions_locks_with_the_rest() -> None:
         await until(lambda: "tokens" in str(plan.content), "the plan")
         await door.press("enter", "y")
         await until(lambda: "Unlock it with ^l." in _text(door.app, "#working-answer"), "the refusal")
-        assert door.hides(SECRET)
+        assert not door.shows(SECRET)
+
+
+async def test_hits_and_the_document_leave_the_screen_and_are_asked_for_again() -> None:
+    async with guarding(start="search") as door:
+        await type_text(door.pilot, "boil")
+        await answered(door.app, "boil")
+        await until(lambda: door.shows("The first sentence about"), "the document")
+        free = threading.Event()
+        await until(door.workspace.pool.submit(free.wait).running, "the worker")
+        await door.lock()
+        assert not door.shows("The first sentence about")
+        assert not door.shows("kettle.Kettle")
+        free.set()
+        await answered(door.app, "boil")
+        await until(lambda: door.shows("The first sentence about"), "the document again")
 
 
 async def test_the_dialog_stays_until_what_was_typed_is_right() -> None:

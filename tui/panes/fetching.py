@@ -112,4 +112,4 @@ class FetchingPane(Pane):
         """Say an error once, not each time that the same read fails again."""
         if key not in self._complained:
             self._complained.add(key)
-            self.notify(str(error), severity="error", markup=False)
+            self.notify(sentence(error, self.app), severity="error", markup=False)

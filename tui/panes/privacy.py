@@ -144,7 +144,8 @@ class PrivacyPane(FetchingPane):
             elif self.is_shown:
                 self._look_soon()
             if self.is_card_shown and self._card_due is None:
-                self._card_due = self.set_timer(CARD_GAP_SECONDS, self._look_at_card)
+                gap = max(CARD_GAP_SECONDS, REST * self._seconds.get("overview", 0.0))
+                self._card_due = self.set_timer(gap, self._look_at_card)
 
     def keys_moved(self, *, locked: bool) -> None:
         """Pane and card tell how the keys stand."""
@@ -328,6 +329,8 @@ class PrivacyPane(FetchingPane):
                 return self.workspace is not None
             case "open":
                 pattern = contents.pattern(key)
+                if self.receiver_list.has_focus:
+                    return False
                 return contents.target(key) is not None or (pattern is not None and not pattern.matches_nothing)
             case "share":
                 return contents.target(key) is not None

@@ -156,7 +156,8 @@ class SearchPane(Pane):
         if not self._passages:
             return "No documents yet."
         count = len(self._libraries)
-        lines = [f"{self._passages:,} passages of {count} {'library' if count == 1 else 'libraries'}"]
+        passages = "passage" if self._passages == 1 else "passages"
+        lines = [f"{self._passages:,} {passages} of {count} {'library' if count == 1 else 'libraries'}"]
         if self._pending:
             lines.append(f"{self._pending:,} still without a vector")
         if self._answer is not None:
