@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from core.model import JSONValue
 from core.privacy import personal_data
 from core.privacy.assignments import assigned_secrets, promises_secret
 from core.privacy.findings import Confidence, Finding, FindingKind, without_overlaps
+from core.privacy.known_texts import KnownWords
 from core.privacy.scanner import scanned_formats, scanned_keywords, scanned_random_strings
 from core.privacy.secret_formats import SecretFormat, secret_formats
 from core.privacy.secret_values import is_example_token, looks_like_password, looks_like_token
@@ -34,11 +36,16 @@ class Classifier:
     user_names: tuple[str, ...] = ()
     host_names: tuple[str, ...] = ()
     phone_region: str | None = None
+    _users: KnownWords = field(init=False, repr=False, compare=False)
+    _hosts: KnownWords = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_users", KnownWords(self.user_names, any_case=True))
+        object.__setattr__(self, "_hosts", KnownWords(self.host_names, any_case=True))
 
     def classify(self, text: str) -> tuple[Finding, ...]:
         """The findings of ``text``, disjoint and in its order; the name in a home path counts everywhere in it."""
-        owners = tuple(sorted(set(home_owners(text))))
-        return _outside_placeholders(text, (*secrets(text), *scanned_secrets(text), *self._personal_data(text, owners)))
+        return _outside_placeholders(text, (*secrets(text), *scanned_secrets(text), *self._personal_data(text)))
 
     def classify_field(self, name: str, value: str) -> tuple[Finding, ...]:
         """The findings of ``value``, which stands under the JSON key ``name``: a key may say that it is a secret."""
@@ -52,14 +59,15 @@ class Classifier:
         """The same classifier that also looks for ``names``."""
         return replace(self, user_names=tuple(sorted({*self.user_names, *names})))
 
-    def _personal_data(self, text: str, owners: tuple[str, ...]) -> Iterator[Finding]:
+    def _personal_data(self, text: str) -> Iterator[Finding]:
+        owners = KnownWords(home_owners(text), any_case=True)
         yield from personal_data.emails(text)
         yield from personal_data.phones(text, self.phone_region)
         yield from personal_data.ip_addresses(text)
         yield from (finding for finding, _ in personal_data.home_paths(text))
         yield from personal_data.names(text, owners, FindingKind.USER_NAME, "home_owner")
-        yield from personal_data.names(text, self.user_names, FindingKind.USER_NAME, "user_name")
-        yield from personal_data.names(text, self.host_names, FindingKind.HOST_NAME, "host_name")
+        yield from personal_data.names(text, self._users, FindingKind.USER_NAME, "user_name")
+        yield from personal_data.names(text, self._hosts, FindingKind.HOST_NAME, "host_name")
 
 
 def home_owners(text: str) -> Iterator[str]:
@@ -158,4 +166,11 @@ def _outside(text: str, findings: Iterable[Finding]) -> Iterable[Finding]:
     shields = [match.span() for match in PLACEHOLDER.finditer(text)] if "-" in text and "<" in text else []
     if not shields:
         return findings
-    return (each for each in findings if not any(start <= each.start and each.end <= end for start, end in shields))
+    starts = [start for start, _ in shields]
+
+    def is_shielded(finding: Finding) -> bool:
+        # They do not overlap, so only the last that begins before it can hold it.
+        place = bisect_right(starts, finding.start)
+        return place > 0 and finding.end <= shields[place - 1][1]
+
+    return (each for each in findings if not is_shielded(each))

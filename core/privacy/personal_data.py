@@ -7,11 +7,12 @@ RFC 9637 address ranges, the numbers that American and British regulators keep f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from core.privacy.findings import Finding, FindingKind
+from core.privacy.known_texts import KnownWords
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
@@ -179,7 +180,7 @@ _NO_HOME_NAME = frozenset(
         "id",
     ]
 )
-_PLAIN_NAME = re.compile(r"[\w.-]{3,}")
+_PLAIN_NAME = re.compile(r"[^\W_][\w.-]{2,63}")
 
 
 def emails(text: str) -> Iterator[Finding]:
@@ -321,23 +322,11 @@ def _is_file_name(name: str, after: str) -> bool:
     return "." in name and after not in ("/", "\\") and name.rpartition(".")[2].lower() in _NO_TOP_DOMAIN
 
 
-def names(text: str, known: Iterable[str], kind: FindingKind, rule: str) -> Iterator[Finding]:
-    """Every place where one of ``known`` stands as a word of its own, in upper or lower case."""
-    lowered = text.casefold()
-    expression = _names_expression(tuple(each for each in known if each and each.casefold() in lowered))
-    if expression is not None:
-        for match in expression.finditer(text):
-            yield Finding(match.start(), match.end(), kind, rule)
+def names(text: str, known: KnownWords, kind: FindingKind, rule: str) -> Iterator[Finding]:
+    """Every place where one of ``known`` stands as a word of its own."""
+    return (Finding(start, end, kind, rule) for start, end in known.spans(text))
 
 
 def is_telling_name(name: str) -> bool:
     """Whether a name taken from a home path is worth looking for by itself in the rest of the item."""
     return _PLAIN_NAME.fullmatch(name) is not None and name.lower() not in _NO_HOME_NAME
-
-
-@lru_cache(maxsize=64)
-def _names_expression(known: tuple[str, ...]) -> re.Pattern[str] | None:
-    if not known:
-        return None
-    longest_first = sorted(set(known), key=lambda each: (-len(each), each))
-    return re.compile(rf"(?i)(?<![^\W_])(?:{'|'.join(map(re.escape, longest_first))})(?![^\W_])")

@@ -12,11 +12,11 @@ from core.errors import InvalidInput
 from core.model import JSONValue
 from core.privacy.classification import PLACEHOLDER, Classifier, home_owners, named_texts
 from core.privacy.findings import Finding, FindingKind
+from core.privacy.known_texts import KnownPieces, KnownWords
 
 _LINE_ENDS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _ROUNDS = 4
 _WORDS_ONLY = (FindingKind.USER_NAME, FindingKind.HOST_NAME)
-_SHORTEST_ANYWHERE = 5
 
 
 class RedactionRefused(InvalidInput):
@@ -120,25 +120,30 @@ def _replaced(text: str, findings: tuple[Finding, ...], placeholders: _Placehold
 
 def _everywhere(placeholders: _Placeholders) -> Leaf:
     """Replaces what has a placeholder wherever it stands: names as words, the rest anywhere, placeholders never."""
-    known: dict[str, FindingKind] = {}
+    kinds: dict[str, FindingKind] = {}
     for kind, text in placeholders.given:
-        known.setdefault(text, kind)
-    expressions = [
-        rf"(?<![^\W_]){re.escape(text)}(?![^\W_])"
-        if kind in _WORDS_ONLY or len(text) < _SHORTEST_ANYWHERE
-        else re.escape(text)
-        for text, kind in sorted(known.items(), key=lambda each: -len(each[0]))
-    ]
-    expression = re.compile("|".join((PLACEHOLDER.pattern, *expressions)))
-
-    def substitute(match: re.Match[str]) -> str:
-        kind = known.get(match[0])
-        return match[0] if kind is None else placeholders.of(kind, match[0])
+        kinds.setdefault(text, kind)
+    as_words = {text for text, kind in kinds.items() if kind in _WORDS_ONLY or len(text) < KnownPieces.shortest}
+    words, pieces = KnownWords(as_words), KnownPieces(kinds.keys() - as_words)
 
     def replace(text: str, _: str) -> str:
-        return expression.sub(substitute, text)
+        shields = [match.span() for match in PLACEHOLDER.finditer(text)]
+        parts: list[str] = []
+        position = 0
+        for start, end in sorted((*shields, *words.spans(text), *pieces.spans(text)), key=_leftmost_longest):
+            if start < position:
+                continue
+            found = text[start:end]
+            kind = kinds.get(found)
+            parts += text[position:start], found if kind is None else placeholders.of(kind, found)
+            position = end
+        return "".join((*parts, text[position:]))
 
     return replace
+
+
+def _leftmost_longest(span: tuple[int, int]) -> tuple[int, int]:
+    return span[0], -span[1]
 
 
 def _mapped(value: JSONValue, leaf: Leaf, name: str) -> JSONValue:

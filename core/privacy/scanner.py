@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 BASE64_LIMIT = 4.5
 HEX_LIMIT = 3.0
 _LONGEST_LINE = 600
+# The keyword plugin's work in a line is the product of these two; ``assignments`` reads the other lines as well.
+_MOST_KEYWORD_WORK = 2_000
+# Several plugins try every division of the blanks around a sign.
+_MANY_BLANKS = re.compile(r" {17,}")
 _KEYWORDS = ("key", "pass", "pwd", "secret", "contrase")
 _SECRET_BEFORE = re.compile(
     r"(?i)(?:secret|token|pass|auth|cred|salt|cipher|hmac|bearer|(?:api|sign|enc|priv)\w{0,12}[_-]?key)"
@@ -38,7 +42,8 @@ _LETTERS = re.compile(r"[A-Za-z0-9]")
 def _formats() -> tuple[tuple[RegexBasedDetector, bool, tuple[str, ...]], ...]:
     """The plugins whose expressions name a format, whether the match must look random besides, and their triggers.
 
-    A trigger is a lower-case literal without which the plugin can find nothing.
+    A trigger is a lower-case literal without which the plugin can find nothing. Those for npm and OpenAI are left out:
+    they read some texts as often as these are long, and ``secret_formats`` knows what they find.
     """
     from detect_secrets.plugins import (
         artifactory,
@@ -51,8 +56,6 @@ def _formats() -> tuple[tuple[RegexBasedDetector, bool, tuple[str, ...]], ...]:
         ibm_cloud_iam,
         ibm_cos_hmac,
         mailchimp,
-        npm,
-        openai,
         pypi_token,
         sendgrid,
         slack,
@@ -77,8 +80,6 @@ def _formats() -> tuple[tuple[RegexBasedDetector, bool, tuple[str, ...]], ...]:
         (github_token.GitHubTokenDetector(), False, ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")),
         (gitlab_token.GitLabTokenDetector(), False, ("gl", "gr1348941")),
         (mailchimp.MailchimpDetector(), False, ("-us",)),
-        (npm.NpmDetector(), False, (":_authtoken",)),
-        (openai.OpenAIDetector(), False, ("sk-",)),
         (pypi_token.PypiTokenDetector(), False, ("pypi-age",)),
         (sendgrid.SendGridDetector(), False, ("sg.",)),
         (slack.SlackDetector(), False, ("xox", "hooks.slack.com")),
@@ -104,12 +105,13 @@ def _keyword() -> KeywordDetector:
 def scanned_formats(text: str) -> Iterator[tuple[int, int, str]]:
     """Start, end and plugin of everything in ``text`` that has one of the plugins' formats and is no example."""
     lowered = text.lower()
+    pieces = _pieces(text)
     for plugin, must_look_random, triggers in _formats():
         if not any(trigger in lowered for trigger in triggers):
             continue
         name = type(plugin).__name__
         for expression in plugin.denylist:
-            for match in expression.finditer(text):
+            for match in (match for piece in pieces for match in expression.finditer(text, *piece)):
                 start, end = _secret_span(match)
                 value = text[start:end]
                 if _inside_a_word(text, start, end) or is_example_token(value):
@@ -118,12 +120,18 @@ def scanned_formats(text: str) -> Iterator[tuple[int, int, str]]:
                     yield start, end, name
 
 
+def _pieces(text: str) -> list[tuple[int, int]]:
+    """Where ``text`` is cut so that nowhere in a piece there are many blanks in a row."""
+    cuts = [0, *(place for match in _MANY_BLANKS.finditer(text) for place in match.span()), len(text)]
+    return list(zip(cuts[::2], cuts[1::2], strict=True))
+
+
 def scanned_keywords(text: str) -> Iterator[tuple[int, int]]:
     """The values that the keyword plugin finds in lines of ordinary length and that look like secrets."""
     start = 0
     for line in text.splitlines(keepends=True):
         lowered = line.lower() if len(line) <= _LONGEST_LINE else ""
-        if any(word in lowered for word in _KEYWORDS):
+        if 0 < sum(map(lowered.count, _KEYWORDS)) * len(line) <= _MOST_KEYWORD_WORK:
             for value in _keyword().analyze_string(line):
                 place = line.find(value)
                 if place < 0 or names_no_secret(line[:place]):
@@ -141,7 +149,7 @@ def scanned_random_strings(text: str) -> Iterator[tuple[int, int, str]]:
             value = match[2]
             if not 24 <= len(value) <= 200 or plugin.calculate_shannon_entropy(value) <= plugin.entropy_limit:
                 continue
-            before = text[max(text.rfind("\n", 0, match.start()) + 1, match.start() - 80) : match.start()]
+            before = text[max(0, match.start() - 80) : match.start()].rpartition("\n")[2]
             if hexadecimal:
                 if (
                     _SECRET_BEFORE.search(before)

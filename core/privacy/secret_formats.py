@@ -16,6 +16,8 @@ from typing import TypeAlias
 _BEFORE = r"(?<![A-Za-z0-9_])"
 _AFTER = r"(?![A-Za-z0-9])"
 _WORD = r"[A-Za-z0-9_-]"
+# Tried once in each unbroken run, or a run of many beginnings would be read as often as it is long.
+_HEADER = rf"(?<!{_WORD})(?>(?:{_WORD}*?-)??(?=eyJ))"
 _PEM_BODY = r"(?:(?!-----BEGIN)[\s\S]){40,20000}?"
 
 
@@ -73,7 +75,7 @@ _TOKENS: _Table = (
         ("sk-",),
         (
             rf"{_BEFORE}sk-(?:(?:proj|svcacct|admin|None)-{_WORD}{{20,}}"
-            rf"|{_WORD}{{0,40}}[A-Za-z0-9]{{20}}T3BlbkFJ[A-Za-z0-9]{{20}}|[A-Za-z0-9]{{32,64}}){_AFTER}"
+            rf"|{_WORD}{{0,60}}[A-Za-z0-9]{{20}}T3BlbkFJ[A-Za-z0-9]{{20}}|[A-Za-z0-9]{{32,64}}){_AFTER}"
         ),
     ),
     _token("openrouter_key", "sk-or-v1-", r"[0-9a-f]{64}"),
@@ -134,8 +136,12 @@ _TOKENS: _Table = (
     _token("onepassword_token", "ops_eyJ", rf"{_WORD}{{40,}}"),
     ("square_token", ("sq0",), rf"{_BEFORE}sq0[a-z]{{3}}-{_WORD}{{22,}}"),
     ("fly_token", ("fm1", "fm2_"), rf"{_BEFORE}fm(?:1[ar]|2)_[A-Za-z0-9+/=_-]{{40,}}"),
-    ("jwt", ("eyj",), rf"{_BEFORE}eyJ{_WORD}{{10,}}\.eyJ{_WORD}{{10,}}\.{_WORD}{{16,}}"),
-    ("jwe", ("eyj",), rf"{_BEFORE}eyJ{_WORD}{{10,}}\.{_WORD}*\.{_WORD}{{8,}}\.{_WORD}{{8,}}\.{_WORD}{{16,}}"),
+    ("jwt", ("eyj",), rf"{_HEADER}(?P<secret>eyJ{_WORD}{{10,}}\.eyJ{_WORD}{{10,}}\.{_WORD}{{16,}})"),
+    (
+        "jwe",
+        ("eyj",),
+        rf"{_HEADER}(?P<secret>eyJ{_WORD}{{10,}}\.{_WORD}*\.{_WORD}{{8,}}\.{_WORD}{{8,}}\.{_WORD}{{16,}})",
+    ),
 )
 """Tokens that hold at least 20 characters without a break."""
 

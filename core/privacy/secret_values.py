@@ -45,6 +45,8 @@ _CODE = re.compile(
 _WORDS = re.compile(r"(?:[A-Z]?[a-z]+|[A-Z]+)(?:[-_. /,;:](?:[A-Z]?[a-z]+|[A-Z]+))*[.!?:,;]?")
 _CAMEL = re.compile(r"[a-z]+(?:[A-Z][a-z]+)+|(?:[A-Z][a-z]+){2,}")
 _PHRASE = re.compile(r"[A-Za-z]{2,}(?:[-_ .][A-Za-z0-9]{2,}){3,7}")
+# Atomic, for a part of a few letters fits both alternatives.
+_SLUG = re.compile(r"[a-z]+(?>[-_.:/](?:[a-z]+(?![a-z0-9])|[a-z0-9]{1,3}(?![a-z0-9])))+")
 _MANY_SIGNS = 12
 
 
@@ -83,11 +85,7 @@ def looks_like_token(value: str, quoted: bool) -> bool:
     """Whether the value of something called a token, a key or a secret is random enough to be one."""
     if not 12 <= len(value) <= 4096 or _is_no_value(value, quoted) or re.search(r"\s", value):
         return False
-    if (
-        _WORDS.fullmatch(value)
-        or _CAMEL.fullmatch(value)
-        or re.fullmatch(r"[a-z]+(?:[-_.:/][a-z0-9]{1,3}|[-_.:/][a-z]+)+", value)
-    ):
+    if _WORDS.fullmatch(value) or _CAMEL.fullmatch(value) or _SLUG.fullmatch(value):
         return False
     digits = sum(each.isdigit() for each in value)
     if not digits and not (re.search(r"[a-z][A-Z]", value) and re.search(r"[A-Z]{2}", value)):

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from itertools import pairwise
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from labelled import CLASSIFIER, PARTS, Case, cases, ours, scored
 
 from core.privacy import Classifier, Confidence, Finding, FindingKind, Summary, summarised
+from core.privacy.classification import holds_secret
 from core.privacy.findings import without_overlaps
 
 ALL = tuple(case for part in PARTS for case in cases(part))
@@ -220,6 +222,43 @@ def test_hostile_repetitions_take_linear_time(piece: str) -> None:
     started = time.process_time()
     CLASSIFIER.classify(text)
     assert time.process_time() - started < 5
+
+
+def _homes(length: int) -> str:
+    return "".join(f"/home/p{number:07x}/x " for number in range(length // 17))
+
+
+@pytest.mark.parametrize(
+    ("work", "text"),
+    [
+        (holds_secret, lambda length: "eyJ-" * (length // 4)),
+        (holds_secret, lambda length: "-eyJ" + "a" * 12 + "." * (length // 20) + "eyJ-" * (length // 4)),
+        (holds_secret, lambda length: "cloudant_pw" + " " * length + "0"),
+        (holds_secret, lambda length: "sk-M" * (length // 4) + "T3BlbkFJ"),
+        (holds_secret, lambda length: "/" * length + ":_authToken"),
+        (Classifier().classify, _homes),
+    ],
+    ids=["jwt", "jwe", "blanks", "openai", "npm", "homes"],
+)
+def test_four_times_the_text_is_not_sixteen_times_the_work(
+    work: Callable[[str], object], text: Callable[[int], str]
+) -> None:
+    quarter, whole = text(60_000), text(240_000)
+    work("warm up, key 0")
+
+    def spent(given: str) -> float:
+        started = time.process_time()
+        work(given)
+        return time.process_time() - started
+
+    assert min(spent(whole) for _ in range(3)) < 8 * min(spent(quarter) for _ in range(4))
+
+
+def test_a_value_of_many_short_parts_is_judged() -> None:
+    # Were there two ways to read each part, there would be two to the power of 160 ways to read them all.
+    parts = "xk-q7-wz-mo-pr-v8-sn-" * 22
+    assert not holds_secret(f'token = "{parts}wz"')
+    assert holds_secret(f'token = "{parts}9x8Q7"')
 
 
 @settings(deadline=None, max_examples=200)
