@@ -50,6 +50,7 @@ CARD_GAP_SECONDS = 2.0
 REST = 4
 """So many times as long as the last reading took, it rests before the next."""
 NARROW_CELLS = 72
+LOW_CELLS = 16
 _TITLES: Mapping[StrEnum, str] = {
     Section.RULES: "Rules",
     Section.LEAVES: "Would leave",
@@ -276,7 +277,9 @@ class PrivacyPane(FetchingPane):
         self.rows.show_rows(self.contents.rows(self.rows.row_width, words, self._key_names))
 
     def _draw_foot(self) -> None:
-        self.query_one("#privacy-foot", Static).update(self.contents.foot(self.rows.key))
+        foot = self.query_one("#privacy-foot", Static)
+        foot.display = self.section is not Section.RULES
+        foot.update(self.contents.foot(self.rows.key))
 
     @property
     def _key_names(self) -> Keys:
@@ -313,6 +316,7 @@ class PrivacyPane(FetchingPane):
     def on_resize(self, event: events.Resize) -> None:
         """Fit the rows to the new width, once they have it."""
         self.set_class(event.size.width < NARROW_CELLS, "-narrow")
+        self.set_class(event.size.height < LOW_CELLS, "-low")
         self.call_after_refresh(self._draw_rows)
 
     # What can be done
