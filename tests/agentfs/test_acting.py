@@ -9,7 +9,7 @@ import pytest
 
 from core.agent_model import Actor, ActorKind, MessageStatus
 from core.agentfs.agentfs import AgentFS
-from core.agentfs.messages import PERSON
+from core.agentfs.message_log import PERSON
 from core.errors import InvalidInput
 
 ADA = Actor(ActorKind.PERSON, "ada", "cli")

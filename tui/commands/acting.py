@@ -12,7 +12,7 @@ import click
 
 from core.agent_model import PERSON_TYPE, Actor, ActorKind, Agent
 from core.agentfs.identification import is_verified, key_in, open_session
-from core.agentfs.messages import PERSON
+from core.agentfs.message_log import PERSON
 from core.errors import InvalidInput
 from tui.commands.nouns import DOOR, Opened
 

@@ -8,7 +8,7 @@ import click
 
 from core.agent_model import AuditFilters, AuditProblem, AuditRecord
 from core.agentfs.audit_export import export_trail
-from core.agentfs.messages import PERSON
+from core.agentfs.message_log import PERSON
 from core.errors import NotFound
 from core.model import JSONValue
 from tui.commands.nouns import Opened, answer, count_option, noun, opened_agentfs

@@ -11,7 +11,7 @@ import click
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.identification import agent_with_key, is_verified, key_in
-from core.agentfs.messages import PERSON
+from core.agentfs.message_log import PERSON
 from core.config import load_settings
 from core.errors import InvalidInput
 from core.model import SearchMode

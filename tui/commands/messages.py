@@ -8,7 +8,8 @@ from collections.abc import Callable
 import click
 
 from core.agent_model import Actor, ActorKind, Importance, Message, MessageFilters, MessageStatus, Receipt
-from core.agentfs.messages import PERSON, MessageStore
+from core.agentfs.message_log import PERSON
+from core.agentfs.messages import MessageStore
 from core.errors import InvalidInput
 from core.model import JSONValue
 from tui.commands.acting import Acting, acting_options
