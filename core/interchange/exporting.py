@@ -12,7 +12,7 @@ from core import __version__
 from core.agent_model import Actor, Agent, State
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import Database, now, to_json, translated
-from core.agentfs.states import state_path
+from core.agentfs.state_log import state_path
 from core.agentfs.whole_file import refuse_own, whole_file
 from core.crypto.secret import HOW_TO_UNLOCK
 from core.errors import InvalidInput, Locked

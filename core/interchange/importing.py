@@ -13,7 +13,7 @@ from core.agentfs.kinds import kind_of
 from core.agentfs.readable import without_secrets
 from core.agentfs.scratch_folder import scratch_folder
 from core.agentfs.sessions import IMPORTED
-from core.agentfs.states import state_path
+from core.agentfs.state_log import state_path
 from core.agentfs.whole_file import refuse_own
 from core.errors import InvalidInput, NotFound, Unreachable
 from core.interchange.agent_rights import require_own
