@@ -24,7 +24,9 @@ from core.serving.caller import Caller
 
 MOST_LISTED = 200
 ATTEMPTS = 3
+# An index may be at work for hours; for what the agent wrote itself, and while an engine begins, it is waited for longer.
 CATCH_UP_SECONDS = 2.0
+OWN_CATCH_UP_SECONDS = 15.0
 MODEL_SECONDS = 8.0
 _LOOK_SECONDS = 0.1
 _SHOWN = 20
@@ -93,6 +95,7 @@ class Toolbox:
         self._engine = engine
         self._default_mode = default_mode
         self._caller = caller
+        self._has_noted = False
         self.introduce = caller.introduce
 
     def register(
@@ -248,7 +251,9 @@ class Toolbox:
         note = Note(title, text, language, library, version)
         by = self._caller.actor()
         if kind is NoteKind.DOCUMENT:
-            return answers.noted_document(add_note(self._agentfs, self._caller.agent(), note, by=by))
+            item = add_note(self._agentfs, self._caller.agent(), note, by=by)
+            self._has_noted = True
+            return answers.noted_document(item)
         check_note(note)
         told = {"title": title, "text": text, "language": language, "library": library, "version": version}
         value: JSONValue = {name: each for name, each in told.items() if each}
@@ -303,7 +308,9 @@ class Toolbox:
 
     def _ask_engine(self, query: Query, by: Actor) -> Answer:
         started = self._engine.ensure()
-        self._desk.wait_until_searchable(_after(CATCH_UP_SECONDS))
+        patience = OWN_CATCH_UP_SECONDS if started or self._has_noted else CATCH_UP_SECONDS
+        if self._desk.wait_until_searchable(_after(patience)):
+            self._has_noted = False
         answer = self._desk.search(query, by=by)
         if started and query.mode is not SearchMode.TEXT and answer.path == "text":
             # The model is being loaded for this very question: better a moment later than by words alone.

@@ -162,6 +162,7 @@ def test_a_note_is_found_at_once_and_replaced_under_its_title(work: Bench) -> No
     scout, critic = work.agent("scout"), work.agent("critic")
     told = {"title": "Retry policy", "library": "kettle", "version": "2.1", "language": "python"}
     noted = scout.told("note", text="# How\n\nWaterfall retries thrice.\n\n# Why\n\nPipes drop.", **told)
+    work.settle()
     found = critic.told("search", query="waterfall", version="2.1", library="kettle")
     assert [(each["title"], each["text"]) for each in found["hits"]] == [
         ("Retry policy › How", "Waterfall retries thrice.")
@@ -174,6 +175,7 @@ def test_a_note_is_found_at_once_and_replaced_under_its_title(work: Bench) -> No
     assert critic.told("show", id=noted["id"], start=1, count=1)["shown"][0]["id"] == f"{noted['id']}:1"
     again = scout.told("note", text="Waterfall retries twice.", **told)
     assert (again["id"], again["version"]) == (noted["id"], 2)
+    work.settle()
     hits = critic.told("search", query="waterfall retries")["hits"]
     assert [each["text"] for each in hits] == ["Waterfall retries twice."]
     assert scout.refused("note", title="Empty", text="<!-- nothing -->")["error"].startswith("The note holds no text")
@@ -189,6 +191,7 @@ def test_a_secret_note_is_sealed_and_given_to_no_other_agent(work: Bench) -> Non
     assert (noted["sealed"], noted["sensitive"]) == (True, "secret")
     assert canary in scout.told("show", id=noted["id"])["shown"][0]["text"]
     assert critic.refused("show", id=noted["id"])["rule"] == "secret_found"
+    work.settle()
     assert critic.told("search", query="zeppelin deploys")["hits"] == []
     finding = scout.told("note", title="Key", text=canary, kind="research_finding")
     assert finding["sealed"]
@@ -196,6 +199,7 @@ def test_a_secret_note_is_sealed_and_given_to_no_other_agent(work: Bench) -> Non
     assert "names are never sealed" in scout.refused("note", title=canary, text="x")["error"]
     assert canary not in json.dumps(scout.refused("show", id=canary))
     scout.told("note", title="Deploying", text="Zeppelin deploys with a key from the vault.")
+    work.settle()
     assert len(critic.told("search", query="zeppelin deploys")["hits"]) == 1
     assert canary.encode() not in (work.workspace.root / "agentfs.db").read_bytes()
     retire(work, "scout", "critic")

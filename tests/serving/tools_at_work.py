@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from core.serving.engine_child import EngineChild
 from core.serving.tool_calls import Outcome, perform
 from core.serving.toolbox import Toolbox
 from core.workspace import Workspace
+from tests.workspace.engines import PATIENCE_SECONDS
 
 OWN = Identity(own_files=True)
 
@@ -65,6 +67,11 @@ class Bench:
         connection = self.connect()
         connection.told("register", name=name, type=type)
         return connection
+
+    def settle(self) -> None:
+        """Wait until what was written can be found."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        assert self.workspace.wait_until_searchable(lambda: time.monotonic() > deadline)
 
     def key_of(self, name: str) -> str:
         """An agent's key, as its file holds it."""
