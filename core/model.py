@@ -239,7 +239,10 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a search found: ``path`` names the access path of the vector leg, ``candidates`` the rows it ranked."""
+    """What a search found: ``path`` names the access path of the vector leg, ``candidates`` the rows it ranked.
+
+    ``telling`` are those of the ``notes`` that tell of all documents, whoever may read them.
+    """
 
     query: str
     mode: SearchMode
@@ -248,6 +251,7 @@ class Answer:
     candidates: int
     milliseconds: float
     notes: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 RANK_CONSTANT = 10
+VECTOR_WEIGHT = 0.7
+TEXT_WEIGHT = 1.0
 Found = TypeVar("Found", bound=Hashable)
 
 

@@ -15,15 +15,13 @@ from core.index.partition import Partition
 from core.index.rows import PassageRow
 from core.index.storage_errors import IndexGone
 from core.model import MODEL_LOADING, Answer, Filters, Hit, Match, Matched, SearchMode
-from core.search.fusion import fuse
+from core.search.fusion import TEXT_WEIGHT, VECTOR_WEIGHT, fuse
 from core.search.legs import Leg, Place, rows_at, text_leg, vector_leg
 from core.search.planner import VectorRequest
 from core.search.query import Query
 from core.search.versions import nearest_version, same_version
 
 LEG_DEPTH = 100
-VECTOR_WEIGHT = 0.7
-TEXT_WEIGHT = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,7 @@ class _Found:
     path: str
     candidates: int
     notes: tuple[str, ...]
+    telling: tuple[str, ...]
 
 
 class SearchService:
@@ -80,15 +79,24 @@ class SearchService:
             partitions = [self._corpus.plain]
             found = self._search(query, partitions)
         left_out = "" if any(partition.sealed for partition in partitions) else self._left_out()
-        notes = (*found.notes, left_out) if left_out else found.notes
+        more = (left_out,) if left_out else ()
         milliseconds = round((time.perf_counter() - started) * 1000, 2)
-        return Answer(query.text, query.mode, found.hits, found.path, found.candidates, milliseconds, notes)
+        return Answer(
+            query.text,
+            query.mode,
+            found.hits,
+            found.path,
+            found.candidates,
+            milliseconds,
+            (*found.notes, *more),
+            (*found.telling, *more),
+        )
 
     def _search(self, query: Query, partitions: Sequence[Partition]) -> _Found:
         resolved = _resolve(partitions, query.filters)
         if resolved.empty:
-            return _Found((), "none", 0, resolved.notes)
-        notes = list(resolved.notes)
+            return _Found((), "none", 0, resolved.notes, resolved.notes)
+        notes, telling = list(resolved.notes), list(resolved.notes)
         vectors, words = Leg(), Leg()
         depth = max(LEG_DEPTH, 4 * query.limit)
         if query.mode is not SearchMode.TEXT:
@@ -102,14 +110,15 @@ class SearchService:
                 vector = self._embedder.embed_query(query.text)
                 vectors = vector_leg(partitions, VectorRequest(vector, identity.key, resolved.filters, depth))
                 if pending := sum(partition.index.pending_count() for partition in partitions):
-                    notes.append(f"{pending:,} passages have no vector yet and are found by words only.")
+                    telling.append(f"{pending:,} passages have no vector yet and are found by words only.")
+                    notes.append(telling[-1])
         if query.mode is not SearchMode.VECTOR:
             words = text_leg(partitions, query.text, resolved.filters, depth)
             if words.note:
                 notes.append(words.note)
         hits = self._hits(query, partitions, resolved, vectors.found, words.found)
         candidates = vectors.candidates or words.candidates
-        return _Found(hits, vectors.path or "text", candidates, tuple(notes))
+        return _Found(hits, vectors.path or "text", candidates, tuple(notes), tuple(telling))
 
     @staticmethod
     def _hits(

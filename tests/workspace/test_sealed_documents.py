@@ -7,17 +7,19 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from engines import idle, opened, until
 
+from core.agent_model import Actor, ActorKind
 from core.config import Settings, load_settings, user_config_folder, with_flag
 from core.crypto.secret import Secret
 from core.crypto.unlocking import Way
 from core.diagnosis import Verdict, examine
 from core.engine import Duties
-from core.model import Answer, SearchMode
+from core.model import Answer, Filters, SearchMode
 from core.search.query import Query
 from core.workspace import Workspace
 from tests.agentfs.canaries import new_canary
@@ -126,6 +128,38 @@ def test_locking_leaves_it_out_and_unlocking_brings_it_back(
         unlock(workspace)
         until(lambda: found(workspace, CANARY) != [], "the unlocked document")
     assert CANARY not in caplog.text
+
+
+def test_an_agent_gets_the_same_answer_with_and_without_private_documents(tmp_path: Path, folder: Path) -> None:
+    root = tmp_path / "w"
+    (folder / "kettle.md").write_text("# Kettle\n\nThe kettle boils water: a bicycle of the kitchen.\n")
+    # Python's only document is private, and it answers the queries best.
+    (folder / "personal_notes" / "wheel.py").write_text(f'"""The {CANARY} bicycle has two new kettle wheels."""\n')
+    asked = [
+        Query(text, filters, SearchMode.TEXT)
+        for text in (CANARY, f"{CANARY} bicycle kettle", "lamp on the bicycle")
+        for filters in (Filters(), Filters(library="bikes"), Filters(language="python"))
+    ]
+    with opened(root) as workspace:
+        agents = workspace.agentfs.agents
+        scout = agents.register("scout", "research", owner=workspace.person.id, by=workspace.person).agent
+        by = Actor(ActorKind.AGENT, scout.id, "test", True)
+        workspace.add_path(str(folder))
+
+        def answers() -> list[Answer]:
+            idle(workspace)
+            told = [workspace.search(each, by=by) for each in asked]
+            return [replace(each, milliseconds=0) for each in told]
+
+        before = answers()
+        assert {hit.document_title for each in before for hit in each.hits} == {"Kettle", "Lamp"}
+        assert all(each.candidates == len(each.hits) and each.notes == () for each in before)
+        workspace.lock_keys()
+        assert answers() == before
+        unlock(workspace)
+        shutil.rmtree(folder / "personal_notes")
+        workspace.add_path(str(folder))
+        assert answers() == before
 
 
 def test_what_becomes_sealed_leaves_the_plain_files_without_a_trace(tmp_path: Path, folder: Path) -> None:
