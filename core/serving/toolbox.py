@@ -24,7 +24,7 @@ from core.serving.caller import Caller
 
 MOST_LISTED = 200
 ATTEMPTS = 3
-# An index may be at work for hours; for what the agent wrote itself, and while an engine begins, it is waited for longer.
+# An index may be at work for hours; only what the agent wrote itself, and an engine that begins, is waited for longer.
 CATCH_UP_SECONDS = 2.0
 OWN_CATCH_UP_SECONDS = 15.0
 MODEL_SECONDS = 8.0
