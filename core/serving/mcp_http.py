@@ -106,6 +106,7 @@ def serve_http(
                 server.should_exit = True
 
     anyio.run(serve)
+    sessions.end()
 
 
 class _Server(uvicorn.Server):
@@ -136,8 +137,13 @@ class _Sessions:
             return known
         made = self._kept[key] = self._make(identity)
         while len(self._kept) > MOST_SESSIONS:
-            self._kept.popitem(last=False)
+            self._kept.popitem(last=False)[1].leave()
         return made
+
+    def end(self) -> None:
+        """Every connection has ended."""
+        for toolbox in self._kept.values():
+            toolbox.leave()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def serve_stdio(toolbox: Toolbox, ending: Callable[[], None]) -> None:
     os.dup2(2, 1)
     os.close(nothing)
     anyio.run(_serve, toolbox, wire_in, wire_out, ending)
+    toolbox.leave()
 
 
 async def _serve(toolbox: Toolbox, wire_in: int, wire_out: int, ending: Callable[[], None]) -> None:

@@ -96,7 +96,9 @@ class Toolbox:
         self._default_mode = default_mode
         self._caller = caller
         self._has_noted = False
+        # What a transport tells of the connection itself.
         self.introduce = caller.introduce
+        self.leave = caller.leave
 
     def register(
         self,

@@ -317,6 +317,7 @@ async def test_over_http_a_key_names_its_agent_and_the_token_names_none(root: Pa
         await turned_away(url, token, keys)
     agentfs = AgentFS(root)
     message = agentfs.messages.get(sent.structured_content["id"], by=Actor(ActorKind.PERSON, "ada", "cli"))
+    assert all(each.ended_at is not None for each in agentfs.sessions.all())
     refusals = [each.details["rule"] for each in agentfs.audit.page(1, 1_000) if each.subject == "door"]
     agentfs.close()
     assert (message.sender, message.verified) == ("nia", False)

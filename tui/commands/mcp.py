@@ -64,17 +64,14 @@ def mcp(context: click.Context, http: bool, port: int, agent: str, key_file: str
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """Makes the callers and tools of one connection after another."""
+    """Makes the tools of one connection after another."""
 
     workspace: Workspace
     engine: EngineChild
 
-    def caller(self, identity: Identity) -> Caller:
-        return Caller(self.workspace.agentfs, identity)
-
-    def of(self, caller: Caller) -> Toolbox:
+    def __call__(self, identity: Identity) -> Toolbox:
         mode = SearchMode(self.workspace.config.search.mode)
-        return Toolbox(self.workspace, caller, self.engine, default_mode=mode)
+        return Toolbox(self.workspace, Caller(self.workspace.agentfs, identity), self.engine, default_mode=mode)
 
 
 def _serve_stdio(agentfs: AgentFS, tools: _Tools, agent: str, key_file: str) -> None:
@@ -84,9 +81,7 @@ def _serve_stdio(agentfs: AgentFS, tools: _Tools, agent: str, key_file: str) -> 
 
     if sys.stdin.isatty():
         Invocation.say("This speaks MCP on standard input: `bailiwick mcp config CLIENT` says how a client starts it.")
-    caller = tools.caller(identity)
-    serve_stdio(tools.of(caller), _end_soon)
-    caller.leave()
+    serve_stdio(tools(identity), _end_soon)
 
 
 def _identity(agentfs: AgentFS, name: str, key_file: str) -> Identity:
@@ -115,7 +110,7 @@ def _serve_http(invocation: Invocation, workspace: Workspace, tools: _Tools, por
     Invocation.say(f"Serving MCP at {url} as process {os.getpid()}; the token is in {token_file}. Ctrl+C ends it.")
     invocation.answer({"url": url, "token_file": token_file, "process": os.getpid()}, [])
     sys.stdout.flush()
-    serve_http(workspace.agentfs, token, lambda identity: tools.of(tools.caller(identity)), listener, _end_soon)
+    serve_http(workspace.agentfs, token, tools, listener, _end_soon)
 
 
 def _end_soon() -> None:
