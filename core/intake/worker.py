@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from typing import TYPE_CHECKING
 
 from core.agentfs.agentfs import AgentFS
 from core.errors import BailiwickError
 from core.events import EventBus, Notice
-from core.intake.summaries import Summariser
-from core.intake.taking_in import Intake
+
+if TYPE_CHECKING:
+    from core.intake.summaries import Summariser
+    from core.intake.taking_in import Intake
 
 INTERVAL_SECONDS = 0.15
 SUMMARY_SECONDS = 2.0
@@ -23,8 +26,8 @@ class IntakeWorker:
     """A daemon thread. What cannot be taken in now is tried again, and a person hears of it once."""
 
     def __init__(self, agentfs: AgentFS, bus: EventBus) -> None:
-        self._intake = Intake(agentfs)
-        self._summariser = Summariser(agentfs)
+        self._agentfs = agentfs
+        self._parts: tuple[Intake, Summariser] | None = None
         self._bus = bus
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
@@ -43,24 +46,29 @@ class IntakeWorker:
             self._thread.join(2)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
+        # The dashboard's first content comes before what this thread loads.
+        while not self._stop.wait(INTERVAL_SECONDS):
             try:
                 self._step()
                 self._complaint = ""
-                pause = INTERVAL_SECONDS
             except BailiwickError as error:
                 self._complain(f"What agents' hooks tell waits: {error.message}", error.hint)
-                pause = RETRY_SECONDS
+                self._stop.wait(RETRY_SECONDS)
             except Exception:  # noqa: BLE001 - whatever one record brings about, the thread goes on with the others
                 _log.exception("the hooks' spool was not taken in")
-                pause = RETRY_SECONDS
-            self._stop.wait(pause)
+                self._stop.wait(RETRY_SECONDS)
 
     def _step(self) -> None:
-        if self._intake.waits() and self._intake.take_in(STEP_SECONDS):
+        if self._parts is None:
+            from core.intake.summaries import Summariser
+            from core.intake.taking_in import Intake
+
+            self._parts = Intake(self._agentfs), Summariser(self._agentfs)
+        intake, summariser = self._parts
+        if intake.waits() and intake.take_in(STEP_SECONDS):
             self._due = 1
         if self._due and time.monotonic() >= self._next_summary:
-            self._due = self._summariser.step()
+            self._due = summariser.step()
             # A transcript may be written a little later than its hook is called.
             self._next_summary = time.monotonic() + SUMMARY_SECONDS if self._due else 0.0
 

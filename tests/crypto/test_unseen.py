@@ -94,8 +94,8 @@ def test_no_traceback_shows_what_was_typed(slots: KeySlots, identity: Identity, 
     sealed = age_format.seal_by_passphrase(Secret("content-canary"), Secret(CANARY), 2)
     private, public = tmp_path / "private", tmp_path / "public"
     for path, mode in ((private, 0o600), (public, 0o644)):
-        path.touch(mode)
         path.write_text(CANARY + "\n")
+        path.chmod(mode)
     absurd = slots.folder / "slots" / f"{other.id}.age"
 
     def with_absurd_work() -> None:
