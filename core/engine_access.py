@@ -169,14 +169,18 @@ class EngineAccess:
         relay = EventRelay(self._bus, self._stopped)
         failures, next_try = 0, 0.0
         while not self._stopped.is_set():
-            if not self._engine_lock.is_taken() and time.monotonic() >= next_try:
-                if self._succeed(relay, first=failures == 0):
-                    return
-                next_try = time.monotonic() + min(LONGEST_RETRY_SECONDS, LOOK_SECONDS * 2**failures)
-                failures += 1
-            elif (holder := self._engine_lock.holder()) is not None and self._engine_lock.is_taken():
-                failures = 0
-                self._hear(holder, relay)
+            try:
+                if not self._engine_lock.is_taken() and time.monotonic() >= next_try:
+                    if self._succeed(relay, first=failures == 0):
+                        return
+                    next_try = time.monotonic() + min(LONGEST_RETRY_SECONDS, LOOK_SECONDS * 2**failures)
+                    failures += 1
+                elif (holder := self._engine_lock.holder()) is not None and self._engine_lock.is_taken():
+                    failures = 0
+                    self._hear(holder, relay)
+            except Exception:  # noqa: BLE001 - an engine that cannot be heard may be heard later, or succeeded
+                _log.exception("the engine could not be followed")
+                self._stopped.wait(LONGEST_RETRY_SECONDS)
             self._stopped.wait(LOOK_SECONDS)
 
     def _succeed(self, relay: EventRelay, *, first: bool) -> bool:

@@ -49,6 +49,8 @@ class ChangeWatcher:
                     self._changed()
             except BailiwickError:
                 _log.warning("the workspace could not be asked for changes", exc_info=True)
+            except Exception:  # noqa: BLE001 - whatever one commit brings about, later ones are to be noticed
+                _log.exception("a change was not taken up")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
+from core.complaints import Complaints
 from core.errors import BailiwickError, ConfigurationError
 from core.events import EventBus, Notice
 
@@ -22,6 +23,7 @@ INTERVAL_SECONDS = 1.0
 SIGN_SECONDS = 5.0
 ARCHIVE_SECONDS = 3600.0
 JUDGING_SECONDS = 0.5
+FIRST_JUDGING_SECONDS = 2.0
 
 
 class Housekeeper:
@@ -39,13 +41,16 @@ class Housekeeper:
         self._next_sign = 0.0
         self._next_archive = 0.0
         self._complaint = ""
+        self._complaints = Complaints(bus, _log, "Housekeeping was put off")
         self._rules: PrivacyRules | None = None
         self._rules_complaint = ""
         self._sealed = 0
         self._judging_done = False
+        self._first_judging = 0.0
 
     def start(self) -> None:
         """Begin."""
+        self._first_judging = time.monotonic() + FIRST_JUDGING_SECONDS
         self._thread.start()
 
     def stop(self) -> None:
@@ -66,6 +71,8 @@ class Housekeeper:
             duty()
         except BailiwickError as error:
             _log.warning("housekeeping was put off: %s", error.message)
+        except Exception as error:  # noqa: BLE001 - the other duties, and this one later, are to be done all the same
+            self._complaints.about(error)
 
     def _tidy(self) -> None:
         self._agentfs.leases.end_expired()
@@ -85,6 +92,9 @@ class Housekeeper:
         self._judging_done = False
 
     def _reclassify(self) -> None:
+        # An empty workspace loads no boundaries, and the dashboard's first content comes before them.
+        if time.monotonic() < self._first_judging or not self._agentfs.items.position():
+            return
         try:
             rules = self._agentfs.guard.rules
         except ConfigurationError as error:

@@ -9,8 +9,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
-from core.errors import BailiwickError, ModelUnavailable
-from core.events import EventBus, LibrariesChanged, ModelStateChanged, Notice, Progress, Stage
+from core.complaints import Complaints
+from core.errors import ModelUnavailable
+from core.events import EventBus, LibrariesChanged, ModelStateChanged, Progress, Stage
 from core.index.corpus import Corpus
 from core.index.embedder import Embedder
 from core.index.partition import Partition
@@ -55,6 +56,7 @@ class EmbeddingWorker:
         self._reason = MODEL_LOADING
         self._thread = threading.Thread(target=self._run, name="embed", daemon=True)
         self._newer = threading.Event()
+        self._complaints = Complaints(bus, _log, "Embedding stopped")
         self._recent: deque[tuple[float, int]] = deque(maxlen=RATE_ROUNDS)
 
     def start(self) -> None:
@@ -131,9 +133,9 @@ class EmbeddingWorker:
                 if self._wanted.is_set() and not self.load_model():
                     self._wanted.clear()
                 self._embed_all()
-            except (BailiwickError, ValueError) as error:
-                _log.exception("embedding stopped")
-                self._bus.publish(Notice(f"Embedding stopped: {error}", "error"))
+                self._complaints.settle()
+            except Exception as error:  # noqa: BLE001 - what comes later is to have its vectors all the same
+                self._complaints.about(error)
 
     def _embed_all(self) -> None:
         self._let_reading_go_first()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from core.agentfs.agentfs import AgentFS
+from core.complaints import Complaints
 from core.content_format import decode
 from core.errors import BailiwickError, Locked
 from core.events import EventBus, LibrariesChanged, Notice, Progress, Stage
@@ -59,6 +60,7 @@ class IndexUpdater:
         self._keys = object()
         self._tried: tuple[object, int] = (None, 0)
         self._residue_due: float | None = 0.0
+        self._complaints = Complaints(bus, _log, "The index is behind")
         self._thread = threading.Thread(target=self._run, name="index", daemon=True)
 
     def start(self) -> None:
@@ -112,11 +114,11 @@ class IndexUpdater:
                 if self._residue_due is not None and time.monotonic() >= self._residue_due:
                     self._remove_residue()
                 self._regularly()
-            except BailiwickError as error:
+                self._complaints.settle()
+            except Exception as error:  # noqa: BLE001 - what comes later is to be found all the same
                 if self._stop.is_set():
                     return
-                _log.exception("the index could not be brought up to date")
-                self._bus.publish(Notice(f"The index is behind: {error}", "error"))
+                self._complaints.about(error)
                 self._stop.wait(2)
                 self._wake.set()
 

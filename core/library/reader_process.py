@@ -97,6 +97,10 @@ class ReaderProcess:
             except (OSError, EOFError):
                 self._drop()
                 raise Unreadable("could not be read: its parser crashed") from None
+            except BaseException:
+                # What it still answers must not be taken for the answer to the next question.
+                self._drop()
+                raise
             answer: dict[str, Any] = json.loads(data)
             return answer
 

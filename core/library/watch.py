@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.agentfs.agentfs import AgentFS
+from core.complaints import Complaints
 from core.events import EventBus, Notice
 from core.model import Source, SourceKind
 
@@ -29,6 +30,7 @@ class FolderWatcher:
         self._stop = threading.Event()
         self._again = threading.Event()
         self._polling = False
+        self._complaints = Complaints(bus, _log, "Saved files are not noticed")
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -49,22 +51,29 @@ class FolderWatcher:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._again.clear()
-            sources = {
-                Path(source.location): source
-                for source in self._agentfs.sources.all()
-                if source.kind is SourceKind.PATH and Path(source.location).exists()
-            }
-            if not sources:
-                self._again.wait()
-                continue
             try:
-                self._watch(sources)
-            except OSError as error:
-                if self._polling:
-                    self._bus.publish(Notice(f"Saved files are not noticed: {error.strerror or error}.", "warning"))
-                    self._again.wait(60)
-                self._polling = True
-                _log.warning("file notifications failed, polling instead: %s", error)
+                self._follow_sources()
+            except Exception as error:  # noqa: BLE001 - what is saved later is to be noticed all the same
+                self._complaints.about(error)
+                self._stop.wait(1)
+
+    def _follow_sources(self) -> None:
+        sources = {
+            Path(source.location): source
+            for source in self._agentfs.sources.all()
+            if source.kind is SourceKind.PATH and Path(source.location).exists()
+        }
+        if not sources:
+            self._again.wait()
+            return
+        try:
+            self._watch(sources)
+        except OSError as error:
+            if self._polling:
+                self._bus.publish(Notice(f"Saved files are not noticed: {error.strerror or error}.", "warning"))
+                self._again.wait(60)
+            self._polling = True
+            _log.warning("file notifications failed, polling instead: %s", error)
 
     def _watch(self, sources: dict[Path, Source]) -> None:
         # Imported here: the watcher's library is not needed before the first source is.

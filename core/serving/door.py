@@ -70,7 +70,11 @@ class Door:
     def _accept(self) -> None:
         with self._listener:
             while not self._closing:
-                self._listener.handle_request()
+                try:
+                    self._listener.handle_request()
+                except Exception:  # noqa: BLE001 - one caller that cannot be let in must shut nobody out
+                    _log.exception("a connection could not be accepted")
+                    time.sleep(0.1)
 
     def _wait_until(self, reached: Callable[[], bool]) -> None:
         with self._changed:
