@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from core.agentfs.database import Database, translated
@@ -13,6 +16,8 @@ from core.ids import sha256_hex
 
 INLINE_BYTES = 64 * 1024
 SEALED_SUFFIX = ".age"
+LEFT_SECONDS = 120.0
+_TEMPORARY = re.compile(r"\.[0-9a-f]{64}\.[0-9]+\.[0-9a-f]{8}")
 
 
 class ContentStore:
@@ -59,6 +64,19 @@ class ContentStore:
                     connection.execute("DELETE FROM contents WHERE sha256 = ?", (digest,))
                     for sealed in (False, True):
                         self._path(digest, sealed=sealed).unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Delete what processes left unfinished that died while they wrote; returns how many files.
+
+        What is younger than two minutes may still be written to: by a process that is not seen from here, perhaps.
+        """
+        swept = 0
+        for path in self._folder.glob("[0-9a-f][0-9a-f]/.*"):
+            with suppress(OSError):
+                if _TEMPORARY.fullmatch(path.name) and time.time() - path.stat().st_mtime > LEFT_SECONDS:
+                    path.unlink()
+                    swept += 1
+        return swept
 
     def damaged(self) -> list[str]:
         """Hashes that living items name and whose bytes are missing or do not match; reads everything."""

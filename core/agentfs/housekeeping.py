@@ -1,4 +1,4 @@
-"""What time itself changes: expired states and leases, the line for places, the signed head, old audit records."""
+"""What time itself changes: expired states and leases, the line for places, the signed head, old records and files."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 1.0
 SIGN_SECONDS = 5.0
 ARCHIVE_SECONDS = 3600.0
+SWEEP_SECONDS = 300.0
 JUDGING_SECONDS = 0.5
 FIRST_JUDGING_SECONDS = 2.0
 
@@ -40,6 +41,7 @@ class Housekeeper:
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
         self._next_sign = 0.0
         self._next_archive = 0.0
+        self._next_sweep = 0.0
         self._complaint = ""
         self._complaints = Complaints(bus, _log, "Housekeeping was put off")
         self._rules: PrivacyRules | None = None
@@ -82,6 +84,9 @@ class Housekeeper:
         if moment >= self._next_sign:
             self._next_sign = moment + SIGN_SECONDS
             self._sign()
+        if moment >= self._next_sweep:
+            self._next_sweep = moment + SWEEP_SECONDS
+            self._agentfs.contents.sweep()
         if self._retention and moment >= self._next_archive:
             self._next_archive = moment + ARCHIVE_SECONDS
             self._agentfs.audit_check.archive.archive(now() - self._retention, by=self._agentfs.agents.engine)
