@@ -14,9 +14,43 @@ import core
 
 CORE = Path(core.__file__).parent
 CONNECTING = frozenset(
-    "socket socketserver ssl http urllib urllib3 requests httpx httpcore aiohttp websockets ftplib smtplib poplib imaplib"
-    " nntplib telnetlib xmlrpc boto3 botocore s3transfer paramiko asyncssh grpc asyncio multiprocessing.connection"
-    " huggingface_hub fsspec mcp mcp_types anyio uvicorn starlette httpx2 sse_starlette".split()
+    (
+        "socket",
+        "socketserver",
+        "ssl",
+        "http",
+        "urllib",
+        "urllib3",
+        "requests",
+        "httpx",
+        "httpcore",
+        "aiohttp",
+        "websockets",
+        "ftplib",
+        "smtplib",
+        "poplib",
+        "imaplib",
+        "nntplib",
+        "telnetlib",
+        "xmlrpc",
+        "boto3",
+        "botocore",
+        "s3transfer",
+        "paramiko",
+        "asyncssh",
+        "grpc",
+        "asyncio",
+        "multiprocessing.connection",
+        "huggingface_hub",
+        "fsspec",
+        "mcp",
+        "mcp_types",
+        "anyio",
+        "uvicorn",
+        "starlette",
+        "httpx2",
+        "sse_starlette",
+    )
 )
 LAUNCHING = frozenset({"subprocess", "os.system", "os.popen", "os.posix_spawn", "os.execv", "os.execvp"})
 # The engine's local door, both of its sides, listens and speaks on the loopback address alone.
