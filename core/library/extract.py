@@ -81,9 +81,11 @@ def extract(request: ReadRequest) -> Extracted:
         passages=cut(reading.sections, count),
         metadata=dict(metadata),
     )
-    texts = (title, *(passage.embedding_text for passage in content.passages))
+    # As they were before the cutting, which may go through a secret.
+    texts = [text for part in reading.sections for text in (part.title, *(block.text for block in part.blocks))]
     published = bool(request.module) or request.path.name == PACKAGE_METADATA
-    return Extracted(content, sha256_hex(data), classification.holds_secret("\n".join(texts), published=published))
+    holds_secret = classification.holds_secret("\n".join((title, *texts)), published=published)
+    return Extracted(content, sha256_hex(data), holds_secret)
 
 
 def _read(request: ReadRequest, data: bytes) -> tuple[str, Reading]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 
 from core.config import cache_folder
 from core.index.model_files import resolve_tokenizer
+from core.library.extract import ReadRequest, extract
 from core.library.passages import LIMIT, cut
 from core.library.readers.sections import Block, Section
 from core.library.tokens import TokenCounter, estimate_tokens, tokenizer_counter
 from core.model import Passage
+from tests.agentfs.canaries import new_canary
 
 SPECIAL_TOKENS = 2
 hurried = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -153,3 +156,15 @@ def test_sections_never_share_a_passage_and_blank_ones_make_none() -> None:
 def test_a_limit_without_room_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 16"):
         cut([], estimate_tokens, 15)
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.txt", "a.rst"])
+def test_a_secret_is_found_wherever_the_cut_goes(tmp_path: Path, name: str) -> None:
+    canary, cuts = new_canary(), 0
+    for offset in range(0, 1_500, 61):
+        text = f"Heading\n=======\n\n{'x1' * offset}-{canary}-{'x1' * 1_000}\n"
+        (tmp_path / name).write_text(text)
+        extracted = extract(ReadRequest(tmp_path / name, tmp_path))
+        assert extracted.holds_secret, offset
+        cuts += not any(canary in passage.text for passage in extracted.content.passages)
+    assert cuts > 0
