@@ -115,10 +115,12 @@ def _boundaries(workspace: Workspace) -> Finding:
 def _keys(workspace: Workspace) -> Iterator[Finding]:
     """Nothing while there are no keys, which come when something is first sealed."""
     keys = workspace.agentfs.keys
-    if not keys.keys.exist:
-        return
     keys.ready()
     status = keys.status()
+    if not status.exist or (not status.locked and status.problem):
+        if status.problem:
+            yield Finding("keys", Verdict.DAMAGED, status.problem, status.hint)
+        return
     damaged = next((slot.problem for slot in status.slots if slot.problem), "")
     if damaged:
         yield Finding("keys", Verdict.DAMAGED, damaged, "`bailiwick keys list` shows it; remove it and add another.")

@@ -19,7 +19,7 @@ from core.config import Settings
 from core.errors import BailiwickError, InvalidInput
 from core.events import EventBus, LibrariesChanged, Notice, SourcesChanged
 from core.intake.worker import IntakeWorker
-from core.library.sources import LOCKED, READ_SOURCE
+from core.library.sources import HELD_BACK, READ_SOURCE
 from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, Source, SourceKind
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Engine:
     def keys_unlocked(self) -> None:
         """The keys were unlocked, or are others: open what is sealed, and catch up with it."""
         self._housekeeper.look_again()
-        if held := self._agentfs.sources.waiting_for(LOCKED):
+        if held := self._agentfs.sources.with_problem(HELD_BACK):
             self._queue_sources(held)
         if (services := self._services) is not None:
             services.sealed.retry()

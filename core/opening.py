@@ -63,6 +63,11 @@ def privacy_of(root: Path, settings: Settings) -> PrivacySettings:
     )
 
 
+def require_rules(root: Path, settings: Settings) -> None:
+    """Raise ConfigurationError, naming the line, where the boundaries of the workspace at ``root`` cannot be read."""
+    privacy_of(root, settings).load_rules()
+
+
 def agent_policy(settings: Settings, limits: ResourceLimits) -> AgentPolicy:
     """What agents are allowed: as the settings say, and where they leave it open, as the hardware does."""
     chosen = settings.agents

@@ -35,7 +35,7 @@ from core.hardware.profile import detect_hardware_capabilities, measure_storage
 from core.ids import sha256_hex
 from core.library import catalogue
 from core.library.catalogue import StoredDocument
-from core.library.sources import Origin, add_package, add_path, find_sources, remove_source
+from core.library.sources import READ_SOURCE, Origin, add_package, add_path, find_sources, remove_source
 from core.model import Answer, HardwareProfile, IndexCounts, JSONObject, Library, Problem, ResourceLimits, Source
 from core.opening import agent_policy, note_configuration, privacy_of
 from core.search.permitted import permitted_answer
@@ -156,13 +156,18 @@ class Workspace:
         self.agentfs.close()
 
     def add_path(self, path: str, origin: Origin | None = None) -> Source:
-        """Add a file or folder to be read and watched; see ``core.library.sources.add_path`` for what it raises."""
+        """Add a file or folder to be read and watched; see ``core.library.sources.add_path`` for what it raises.
+
+        Raises ConfigurationError besides, when no boundaries are known by which what is read could be judged.
+        """
+        _ = self.agentfs.guard.rules
         source = add_path(self.agentfs, path, origin or Origin(), cwd=Path.cwd())
         self._tell_engine()
         return source
 
     def add_package(self, requirement: str, origin: Origin | None = None, *, python: str | None = None) -> Source:
-        """Add an installed Python package; see ``core.library.sources.add_package`` for what it raises."""
+        """Add an installed Python package; see ``core.library.sources.add_package`` for what it raises, and above."""
+        _ = self.agentfs.guard.rules
         source = add_package(self.agentfs, requirement, origin or Origin(), python=python, cwd=Path.cwd())
         self._tell_engine()
         return source
@@ -173,6 +178,10 @@ class Workspace:
         documents = sum(remove_source(self.agentfs, source) for source in sources)
         self._tell_engine()
         return Removal(tuple(sources), documents)
+
+    def reading_error(self, source: Source) -> str:
+        """Why the reading of ``source`` as a whole failed when it was last tried; empty where it did not."""
+        return self.agentfs.queue.last_error(READ_SOURCE, {"source": source.id})
 
     def sources(self) -> list[Source]:
         """What was added."""

@@ -17,6 +17,7 @@ from core.agentfs.database import Database, now, to_text, translated
 from core.agentfs.engine_lock import EngineLock
 from core.agentfs.guard import Guard, PrivacySettings, privacy_settings
 from core.agentfs.items import ItemStore
+from core.agentfs.known_identity import KnownIdentity
 from core.agentfs.leases import LeaseStore
 from core.agentfs.messages import MessageStore
 from core.agentfs.migration import migrate
@@ -67,8 +68,9 @@ class AgentFS:
         engine = Actor(ActorKind.ENGINE, self.device)
         self.acting = acting or engine
         self.audit = AuditTrail(self.database, self.device)
-        self.guard = Guard(privacy or privacy_settings(root), root / "keys")
         self.contents = ContentStore(self.database, root / "files")
+        known = KnownIdentity(self.database, self.contents)
+        self.guard = Guard(privacy or privacy_settings(root), root / "keys", known)
         self.items = ItemStore(self.database, self.contents, self.audit, self.guard, engine)
         self.shares = ShareStore(self.database, self.audit)
         self.permissions = Permissions(self.database, self.audit, self.guard, self.shares)

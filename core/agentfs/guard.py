@@ -20,6 +20,7 @@ from core.errors import ConfigurationError, SealBroken
 from core.model import JSONValue, Kind, Level, Sensitivity
 
 if TYPE_CHECKING:
+    from core.agentfs.known_identity import KnownIdentity
     from core.crypto.workspace_keys import WorkspaceKeys
     from core.privacy import Classifier, PrivacyRules
 
@@ -75,11 +76,15 @@ class Judged:
 class Guard:
     """Safe from any thread. Rules, keys and scanners are loaded when first needed: reading what is plain needs none."""
 
-    def __init__(self, settings: PrivacySettings, folder: Path) -> None:
-        """``folder`` is where the workspace's key slots lie. ``on_keys_changed`` may be set to hear of locking."""
+    def __init__(self, settings: PrivacySettings, folder: Path, known: KnownIdentity | None = None) -> None:
+        """``folder`` is where the workspace's key slots lie; with ``known`` it seals under that identity alone.
+
+        ``on_keys_changed`` may be set to hear of locking.
+        """
         self.settings = settings
         self.on_keys_changed: Callable[[bool], None] = lambda locked: None
         self._folder = folder
+        self._known = known
         self.rules_problem = ""
         """Why the boundaries could not be read when that was last tried; empty where they could."""
         self._rules: PrivacyRules | None = None
@@ -120,9 +125,11 @@ class Guard:
         """The workspace's keys in this process."""
         with self._lock:
             if self._keys is None:
-                from core.crypto.workspace_keys import WorkspaceKeys
+                from core.crypto.workspace_keys import IdentityRecord, WorkspaceKeys
 
-                self._keys = keys = WorkspaceKeys(self._folder, self.settings.key_files)
+                known = self._known
+                record = IdentityRecord(known.known, known.note, known.oldest_sealed) if known is not None else None
+                self._keys = keys = WorkspaceKeys(self._folder, self.settings.key_files, record=record)
                 keys.subscribe(lambda: self.on_keys_changed(keys.keys.is_locked))
             return self._keys
 
@@ -183,16 +190,20 @@ class Guard:
         )
 
     def seal(self, item_id: str, data: bytes) -> bytes:
-        """``data`` as an age file for this workspace, bound to its item; makes the keys first. Raises Locked."""
-        if not self.keys.ready() and not self.keys.keys.exist:
-            self.keys.found()
-            self._founded = self.keys.founded.id if self.keys.founded else ""
+        """``data`` as an age file for this workspace, bound to its item. Raises as ``prepare``, which it calls."""
+        self.prepare()
         proof = self.keys.proof(item_id.encode(), data).hex().encode()
         return self.keys.seal(_MARK + item_id.encode() + b" " + proof + b"\n" + data)
 
-    def can_seal(self) -> bool:
-        """Whether ``seal`` would work now; unlocks the keys where that needs nobody."""
-        return self.keys.ready() or not self.keys.keys.exist
+    def prepare(self) -> None:
+        """Unlock the keys, or make them, so that ``seal`` works.
+
+        Raises Locked, SealBroken when the slots are lost or another identity's, and what making the keys raises.
+        """
+        before = self.keys.founded
+        self.keys.prepare()
+        if self.keys.founded is not None and self.keys.founded is not before:
+            self._founded = self.keys.founded.id
 
     def take_founded(self) -> str:
         """The id of the slot that sealing made, once: for the audit record of it."""

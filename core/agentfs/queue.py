@@ -55,6 +55,19 @@ class TaskQueue:
                 "DELETE FROM queue WHERE state IN ('done', 'cancelled') AND position < ?", (task.position - 1000,)
             )
 
+    def last_error(self, name: str, payload: JSONObject) -> str:
+        """The sentence with which the newest such task failed; empty where it did not."""
+        with translated(self._database.path):
+            row = (
+                self._database.connection()
+                .execute(
+                    "SELECT error FROM queue WHERE task = ? AND payload = ? ORDER BY position DESC LIMIT 1",
+                    (name, to_json(dict(payload))),
+                )
+                .fetchone()
+            )
+        return str(row["error"] or "") if row is not None else ""
+
     def cancel_waiting(self, name: str) -> int:
         """Cancel every waiting task called ``name``; returns how many."""
         with self._database.transaction() as connection:

@@ -98,11 +98,13 @@ class SourceStore:
         """Forget a file that vanished."""
         connection.execute("DELETE FROM source_files WHERE source_id = ? AND path = ?", (source_id, path))
 
-    def waiting_for(self, problem: str) -> list[Source]:
-        """The sources that have a file with that very problem."""
+    def with_problem(self, beginning: str) -> list[Source]:
+        """The sources that have a file whose problem begins so."""
         with translated(self._database.path):
             rows = self._database.connection().execute(
-                "SELECT * FROM sources WHERE id IN (SELECT source_id FROM source_files WHERE problem = ?)", (problem,)
+                "SELECT * FROM sources WHERE id IN"
+                " (SELECT source_id FROM source_files WHERE substr(problem, 1, length(?1)) = ?1)",
+                (beginning,),
             )
             return [_source(row) for row in rows]
 

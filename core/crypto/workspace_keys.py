@@ -13,16 +13,30 @@ from core.crypto.generations import generation_names
 from core.crypto.identity import Identity, new_identity
 from core.crypto.keys import Keys, Purpose
 from core.crypto.openers import add_key_file, open_by_key_file, remove_slot
+from core.crypto.sealing import open_sealed
 from core.crypto.secret import HOW_TO_UNLOCK
 from core.crypto.slot_header import SlotKind
-from core.crypto.slots import PASSPHRASE_WORK_FACTOR, KeySlots, Slot
+from core.crypto.slots import PASSPHRASE_WORK_FACTOR, SLOTS_FOLDER, KeySlots, Slot
 from core.crypto.unasked import AtHand, at_hand, key_file_of, open_unasked
 from core.crypto.whole_files import cannot_write, delete
-from core.errors import BailiwickError, InvalidInput, Locked, SealBroken
+from core.errors import BailiwickError, InvalidInput, Locked, SealBroken, WrongKey
 from core.ids import new_id
 
 MACHINE_LABEL = "machine"
 """The label of a slot that a machine opens by itself; it is readable by everyone, so it names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityRecord:
+    """What is remembered of a workspace's identity apart from its slots, which may be lost or exchanged.
+
+    ``known`` gives the id that was noted first, empty where none was, and ``note`` notes one. ``oldest_sealed`` gives
+    something that the identity must open, None where nothing is sealed. They raise what reading and writing it raises.
+    """
+
+    known: Callable[[], str]
+    note: Callable[[str], None]
+    oldest_sealed: Callable[[], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,8 @@ class KeyStatus:
     ``held``: a person locked this process. ``slots`` are oldest first, with the problem of each. ``recoverable``: a
     whole slot of a passphrase or recovery code is there, so that losing this machine loses nothing. While unlocked,
     ``generation`` is the number of the newest and ``opened_by`` the id of the slot; while locked, 0 and empty.
-    ``problem`` is a sentence that says why it stays locked, and ``hint`` what to do; both empty where all is well.
+    ``problem`` is a sentence that says why it stays locked, or why nothing is sealed, and ``hint`` what to do; both
+    empty where all is well.
     """
 
     exist: bool
@@ -60,13 +75,19 @@ class WorkspaceKeys:
         *,
         environ: Mapping[str, str] = os.environ,
         work_factor: int = PASSPHRASE_WORK_FACTOR,
+        record: IdentityRecord | None = None,
     ) -> None:
-        """``folder`` holds the slots; ``key_files``, outside the workspace, what opens them on this machine."""
+        """``folder`` holds the slots; ``key_files``, outside the workspace, what opens them on this machine.
+
+        With ``record`` nothing is sealed under another identity than the one it knows.
+        """
         self.keys = Keys(KeySlots(folder, work_factor=work_factor))
         self.key_files = key_files
         self.founded: Slot | None = None
         """The first slot, where it was this process that made the keys."""
         self._environ = environ
+        self._record = record
+        self._own = ""
         self._listeners: list[Callable[[], None]] = []
         self._held = False
         self._tried: AtHand | None = None
@@ -87,14 +108,24 @@ class WorkspaceKeys:
                 self._changed()
         return not self.keys.is_locked
 
-    def seal(self, data: bytes) -> bytes:
-        """``data`` as an age file for the newest generation; makes the keys where the workspace has none.
+    def prepare(self) -> Keys:
+        """Unlock the keys, or make them where the workspace has none, so that ``seal`` works; the answer is they.
 
-        Raises Locked, and as ``found``.
+        Raises Locked, SealBroken when they are those of another identity, and as ``found``.
         """
         if not self.ready() and not self._held and not self.keys.slots.ids():
             self.found()
-        return self._usable().seal_for_self(data)
+        keys = self._usable()
+        self._require_own(keys.slots.complete(keys.identity))
+        return keys
+
+    def seal(self, data: bytes) -> bytes:
+        """``data`` as an age file for the newest generation; makes the keys where there are none. As ``prepare``."""
+        return self.prepare().seal_for_self(data)
+
+    def rotate(self) -> Identity:
+        """Make a new generation for what is sealed from now on. Raises as ``prepare`` and ``Keys.rotate``."""
+        return self.prepare().rotate()
 
     def open(self, data: bytes, name: str = "The sealed data") -> bytes:
         """What ``seal`` was given. Raises Locked, WrongKey and SealBroken, with ``name`` as the subject."""
@@ -130,14 +161,13 @@ class WorkspaceKeys:
         present = slots.listed()
         if present:
             return present[0]
-        if generation_names(slots.folder):
-            raise SealBroken(
-                "The key slots of this workspace are lost, but not the keys made later.",
-                f"Bring back {slots.folder / 'slots'} from a backup.",
-            )
+        if lost := self._lost():
+            raise lost
         identity = new_identity()
         try:
             slot = self.founded = self._add_machine_slot(identity, MACHINE_LABEL)
+            if self._record is not None:
+                self._record.note(identity.id)
         except InvalidInput:
             present = slots.listed()
             if not present:
@@ -189,6 +219,7 @@ class WorkspaceKeys:
             slots = [_proved(slot, identity) for slot in slots]
         if refused is None and identity is None and slots:
             refused = self._why_locked()
+        refused = refused or self._not_own(identity)
         return KeyStatus(
             exist=bool(slots),
             locked=identity is None,
@@ -212,6 +243,48 @@ class WorkspaceKeys:
                 "The keys of this workspace are locked.", f"{why.message} {why.hint}" if why else HOW_TO_UNLOCK
             )
         return self.keys
+
+    def _lost(self) -> SealBroken | None:
+        """The error for slots that were there once: what they opened is still here."""
+        folder, record = self.keys.slots.folder, self._record
+        sealed = record is not None and (record.known() or record.oldest_sealed() is not None)
+        if not sealed and not generation_names(folder):
+            return None
+        return SealBroken(
+            "The key slots of this workspace are lost, but not what was sealed with its keys.",
+            f"Bring back {folder / SLOTS_FOLDER} from a backup.",
+        )
+
+    def _require_own(self, identity: Identity) -> None:
+        """Raise SealBroken unless ``identity`` is the workspace's; the first that opens what is sealed becomes it."""
+        if self._record is None or identity.id == self._own:
+            return
+        known = self._record.known()
+        if not known:
+            sealed = self._record.oldest_sealed()
+            if sealed is not None and not _opens(identity, sealed):
+                raise self._foreign()
+            self._record.note(identity.id)
+        elif known == identity.id:
+            self._own = known
+        else:
+            raise self._foreign()
+
+    def _foreign(self) -> SealBroken:
+        return SealBroken(
+            "The key slots of this workspace belong to another identity than what is sealed in it.",
+            f"Bring back {self.keys.slots.folder / SLOTS_FOLDER} from a backup.",
+        )
+
+    def _not_own(self, identity: Identity | None) -> BailiwickError | None:
+        """What is wrong with the slots as far as the record tells."""
+        try:
+            if identity is None:
+                return None if self.keys.slots.ids() else self._lost()
+            known = self._record.known() if self._record is not None else ""
+        except BailiwickError:
+            return None
+        return None if known in ("", identity.id) else self._foreign()
 
     def _unlock_unasked(self) -> bool:
         """Whether this call has unlocked them."""
@@ -269,6 +342,17 @@ class WorkspaceKeys:
     def _changed(self) -> None:
         for listener in tuple(self._listeners):
             listener()
+
+
+def _opens(identity: Identity, sealed: bytes) -> bool:
+    try:
+        open_sealed(sealed, identity.secrets, "The oldest sealed content")
+    except WrongKey:
+        return False
+    except SealBroken:
+        # Damaged as it is, it tells nothing.
+        return True
+    return True
 
 
 def _proved(slot: Slot, identity: Identity) -> Slot:

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,14 +16,15 @@ from core.agentfs.guard import Judged
 from core.agentfs.items import ItemWrite
 from core.agentfs.queue import Task
 from core.agentfs.sources import SourceFile, document_path
+from core.complaints import Complaints
 from core.content_format import encode
-from core.errors import BailiwickError
+from core.errors import BailiwickError, ConfigurationError, Locked, SealBroken, WrongKey
 from core.events import EventBus, ItemsChanged, Notice, ProblemFound, Progress, Stage
 from core.library.extract import Extracted, ReadRequest
 from core.library.folder import Unreadable
 from core.library.listing import FileToRead, list_changed, list_files
 from core.library.reader_process import ReaderProcess
-from core.library.sources import LOCKED, READ_SOURCE
+from core.library.sources import LOCKED, READ_SOURCE, UNSEALABLE
 from core.model import Kind, Problem, Sensitivity, Source
 
 _log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class _Batch:
     failures: list[tuple[FileToRead, str]] = field(default_factory=list)
     touched: list[tuple[FileToRead, SourceFile]] = field(default_factory=list)
     vanished: list[SourceFile] = field(default_factory=list)
-    held: list[FileToRead] = field(default_factory=list)
+    held: list[tuple[FileToRead, str]] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     def __len__(self) -> int:
@@ -78,6 +79,8 @@ class Ingester:
         self._claiming = threading.Lock()
         self._saved: deque[tuple[str, Path]] = deque()
         self._busy = threading.Event()
+        self._unsealable = True
+        self._complaints = Complaints(bus, _log, "Reading stopped")
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
 
     def start(self) -> None:
@@ -121,15 +124,43 @@ class Ingester:
             self._wake.clear()
             self._busy.set()
             try:
-                self._serve_saved()
-                while not self._stop.is_set() and (task := self._claim()) is not None:
-                    self._do(task)
+                if self._can_judge():
+                    self._try_sealing_again()
                     self._serve_saved()
-            except BailiwickError as error:
-                _log.error("reading stopped: %s", error.message)
-                self._bus.publish(Notice(str(error), "error"))
+                    while not self._stop.is_set() and (task := self._claim()) is not None:
+                        self._do(task)
+                        self._serve_saved()
+                self._complaints.settle()
+            except Exception as error:  # noqa: BLE001 - what is saved and added later is to be read all the same
+                self._complaints.about(error)
             finally:
                 self._busy.clear()
+
+    def _can_judge(self) -> bool:
+        """Whether the boundaries can be read; while they cannot, everything waits, and housekeeping tells why."""
+        try:
+            return self._agentfs.guard.rules is not None
+        except ConfigurationError:
+            return False
+
+    def _try_sealing_again(self) -> None:
+        """Have read again what could not be sealed, once it can be."""
+        if not self._unsealable:
+            return
+        held = self._agentfs.sources.with_problem(UNSEALABLE)
+        if held:
+            try:
+                self._agentfs.guard.prepare()
+            except BailiwickError:
+                return
+        self._unsealable = False
+        self._queue_again(source.id for source in held)
+
+    def _queue_again(self, source_ids: Iterable[str]) -> None:
+        with self._agentfs.database.transaction() as connection:
+            for source_id in source_ids:
+                self._agentfs.queue.enqueue(connection, READ_SOURCE, {"source": source_id})
+        self._wake.set()
 
     def _claim(self) -> Task | None:
         with self._claiming:
@@ -143,8 +174,13 @@ class Ingester:
             if source is not None:
                 self._read_source(source)
         except BailiwickError as failure:
-            error = failure.message
-            self._bus.publish(Notice(str(failure), "error"))
+            error = str(failure)
+            self._bus.publish(Notice(error, "error"))
+        except Exception as failure:  # noqa: BLE001 - one source must not keep the others from being read
+            name = source.name if source is not None else "A source"
+            error = f"{name} could not be read: something broke ({type(failure).__name__})."
+            _log.exception("a source could not be read")
+            self._bus.publish(Notice(f"{error} The log tells more.", "error"))
         finally:
             if not self._stop.is_set():
                 self._agentfs.queue.finish(task, error, cancelled=self._cancel.is_set())
@@ -182,8 +218,16 @@ class Ingester:
         return self._cancel.is_set() or self._stop.is_set()
 
     def _serve_saved(self) -> None:
+        saved = list(self._drain_saved())
+        try:
+            self._read_saved(saved)
+        except BaseException:
+            self._queue_again(source_id for source_id, _ in saved)
+            raise
+
+    def _read_saved(self, saved: Sequence[tuple[str, Path]]) -> None:
         batches: dict[str, _Batch] = {}
-        for source_id, path in self._drain_saved():
+        for source_id, path in saved:
             source = self._agentfs.sources.get(source_id)
             if source is None:
                 continue
@@ -244,11 +288,29 @@ class Ingester:
     def _commit(self, source: Source, batch: _Batch) -> _Batch:
         if not len(batch):
             return _Batch()
+        self._hold_back(source, batch)
+        try:
+            freed = self._write(source, batch)
+        except (Locked, SealBroken, WrongKey) as error:
+            # The keys were locked, or their slots changed, since it was looked whether they seal.
+            if not self._hold_back(source, batch, error):
+                raise
+            freed = self._write(source, batch)
+        if freed is None:
+            return _Batch()
+        self._agentfs.contents.discard_unused(freed)
+        for path, reason in ((file.path, reason) for file, reason in (*batch.failures, *batch.held)):
+            self._bus.publish(ProblemFound(Problem(path, reason)))
+        self._committed()
+        self._bus.publish(ItemsChanged(self._agentfs.items.position()))
+        return _Batch()
+
+    def _write(self, source: Source, batch: _Batch) -> list[str] | None:
+        """One transaction; the answer is the hashes that items held before, ``None`` where the source was removed."""
         freed: list[str] = []
-        self._hold_back_locked(source, batch)
         with self._agentfs.database.transaction() as connection:
             if connection.execute("SELECT 1 FROM sources WHERE id = ?", (source.id,)).fetchone() is None:
-                return _Batch()
+                return None
             for file, extracted in batch.reads:
                 written = self._agentfs.items.put(connection, self._write_of(source, file, extracted))
                 freed.extend([written.freed] if written.freed else [])
@@ -260,9 +322,9 @@ class Ingester:
                 freed.extend(self._forget(connection, source, file.path))
                 failed = SourceFile(file.path, None, file.size, file.modified_ns, "", reason)
                 self._agentfs.sources.put_file(connection, source.id, failed)
-            for file in batch.held:
+            for file, reason in batch.held:
                 known = self._agentfs.sources.file(source.id, file.path)
-                waiting = SourceFile(file.path, known.item_id if known else None, -1, 0, "", LOCKED)
+                waiting = SourceFile(file.path, known.item_id if known else None, -1, 0, "", reason)
                 self._agentfs.sources.put_file(connection, source.id, waiting)
             for file, before in batch.touched:
                 same = SourceFile(file.path, before.item_id, file.size, file.modified_ns, before.checksum)
@@ -270,19 +332,28 @@ class Ingester:
             for gone in batch.vanished:
                 freed.extend(self._forget(connection, source, gone.path))
                 self._agentfs.sources.remove_file(connection, source.id, gone.path)
-        self._agentfs.contents.discard_unused(freed)
-        for path, reason in (*((file.path, reason) for file, reason in batch.failures), *_locked(batch)):
-            self._bus.publish(ProblemFound(Problem(path, reason)))
-        self._committed()
-        self._bus.publish(ItemsChanged(self._agentfs.items.position()))
-        return _Batch()
+        return freed
 
-    def _hold_back_locked(self, source: Source, batch: _Batch) -> None:
-        """Take out of the batch what would have to be sealed while the keys are locked; its former self stays."""
+    def _hold_back(self, source: Source, batch: _Batch, refused: BailiwickError | None = None) -> bool:
+        """Take out of the batch what has to be sealed, where that cannot be; its former self stays.
+
+        ``refused`` says why it cannot; without it, that is tried. Answers whether there was anything to take out.
+        """
         sealing = [each for each in batch.reads if self._judged(source, *each).seal]
-        if sealing and not self._agentfs.guard.can_seal():
-            batch.held = [file for file, _ in sealing]
-            batch.reads = [each for each in batch.reads if each not in sealing]
+        if not sealing:
+            return False
+        if refused is None:
+            try:
+                self._agentfs.guard.prepare()
+            except BailiwickError as error:
+                refused = error
+            else:
+                return False
+        reason = LOCKED if isinstance(refused, Locked) else f"{UNSEALABLE}{refused}"
+        self._unsealable = self._unsealable or reason != LOCKED
+        batch.held += [(file, reason) for file, _ in sealing]
+        batch.reads = [each for each in batch.reads if each not in sealing]
+        return True
 
     def _judged(self, source: Source, file: FileToRead, extracted: Extracted) -> Judged:
         found = Sensitivity.SECRET if extracted.holds_secret else Sensitivity.NONE
@@ -318,10 +389,6 @@ class Ingester:
                 "passages": len(content.passages),
             },
         )
-
-
-def _locked(batch: _Batch) -> Iterator[tuple[str, str]]:
-    return ((file.path, LOCKED) for file in batch.held)
 
 
 def _add_problem(problem: Problem, known: SourceFile | None, batch: _Batch) -> None:

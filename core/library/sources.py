@@ -7,19 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
 from core.agentfs.readable import check_readable
 from core.errors import InvalidInput, NotFound
 from core.ids import stable_id
-from core.library.packages import find_environment, find_package
 from core.model import Source, SourceKind
 
 READ_SOURCE = "read_source"
-LOCKED = "is private and waits for the keys to be unlocked"
-"""The problem of a file that would have to be sealed while that is not possible."""
+HELD_BACK = "is private and "
+"""How the problem begins of a file that would have to be sealed while that is not possible."""
+LOCKED = f"{HELD_BACK}waits for the keys to be unlocked"
+UNSEALABLE = f"{HELD_BACK}cannot be sealed: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,11 @@ def add_package(
     a flag cannot be kept.
     """
     _check(origin)
+    # Imported here: looking for packages brings importlib.metadata, and the dashboard's first content does without.
+    from packaging.utils import canonicalize_name
+
+    from core.library.packages import find_environment, find_package
+
     environment = find_environment(python, cwd, environ)
     package = find_package(environment, requirement)
     name = canonicalize_name(package.name)
@@ -112,6 +116,8 @@ def find_sources(agentfs: AgentFS, target: str, *, cwd: Path) -> list[Source]:
     found = [source for source in sources if source.kind is SourceKind.PATH and source.location == location]
     if not found:
         library, _, version = target.replace("==", "@").partition("@")
+        from packaging.utils import canonicalize_name
+
         name = canonicalize_name(library)
         found = [
             source

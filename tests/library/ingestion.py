@@ -35,13 +35,13 @@ class Engine:
     def _committed(self) -> None:
         self.commits += 1
 
-    def new_ingester(self) -> Ingester:
+    def new_ingester(self, tokenizer: Callable[[], Path | None] = lambda: None) -> Ingester:
         return Ingester(
             self.agentfs,
             self.bus,
             ReaderProcess(),
             owner="ann",
-            tokenizer=lambda: None,
+            tokenizer=tokenizer,
             committed=self._committed,
         )
 

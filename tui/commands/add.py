@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from core.engine import Duties
-from core.errors import InvalidInput
+from core.errors import BailiwickError, InvalidInput
 from core.events import Event, Notice, ProblemFound, Progress, Stage
 from core.library.sources import Origin
 from core.model import Library, Source, SourceKind
@@ -43,11 +43,13 @@ def add(
     if not paths and not packages:
         raise InvalidInput("There is nothing to add.", "Name a path, or a package with --package NAME.")
     origin = Origin(language, library, version)
-    with opened(invocation, "bailiwick add", Duties.WORK, or_viewer=True) as workspace:
+    with opened(invocation, "bailiwick add", Duties.WORK, or_viewer=True, by_rules=True) as workspace:
         sources = [workspace.add_path(path, origin) for path in paths]
         sources += [workspace.add_package(package, origin, python=python) for package in packages]
         if workspace.is_engine:
             _work(workspace)
+            if error := next(filter(None, map(workspace.reading_error, sources)), ""):
+                raise BailiwickError(error)
         _answer(invocation, workspace, sources, done=workspace.is_engine)
 
 

@@ -68,6 +68,8 @@ def list_keys(invocation: Invocation) -> None:
         for slot in status.slots
     ]
     nothing = "This workspace has no keys yet: `bailiwick keys add` makes them, and so does what is first sealed."
+    if status.problem:
+        nothing = f"{status.problem} {status.hint}"
     lines = table(("ID", "KIND", "MADE", "LABEL", "PROBLEM"), rows, nothing)
     answer(
         invocation,
@@ -161,7 +163,7 @@ def rotate(invocation: Invocation, unlocking: Unlocking) -> None:
     with opened_agentfs(invocation) as opened:
         held = opened.agentfs.keys
         unlocking.unlock(held)
-        newest = held.keys.rotate().newest
+        newest = held.rotate().newest
         opened.agentfs.audit.record(opened.person, "keys.rotate", newest.id, {"generation": newest.number})
     lines = [
         f"Generation {newest.number} is made: removed key slots do not open what is sealed from now on.",
@@ -319,6 +321,8 @@ def _standing(status: KeyStatus) -> list[str]:
         return []
     if status.locked:
         return ["", f"Locked. {status.problem} {status.hint}".rstrip()]
+    if status.problem:
+        return ["", f"Unlocked by {_opener(status)}, but nothing is sealed. {status.problem} {status.hint}".rstrip()]
     lines = ["", f"Unlocked by {_opener(status)}; new contents are sealed with generation {status.generation}."]
     if not status.recoverable:
         lines.append("No passphrase or recovery code opens it: who loses the other ways loses what is sealed.")

@@ -50,7 +50,9 @@ def search(
     filters = Filters(language, library, version, parse_where(where))
 
     def ask() -> Answer:
-        with opened(invocation, "bailiwick search", Duties.SEARCH, or_viewer=True, must_exist=True) as workspace:
+        with opened(
+            invocation, "bailiwick search", Duties.SEARCH, or_viewer=True, must_exist=True, by_rules=True
+        ) as workspace:
             asked = Query(
                 text=query,
                 filters=filters,
