@@ -13,7 +13,7 @@ from core.events import Event, EventBus, Notice, ProblemFound
 from core.model import Problem
 from core.privacy import scrub
 from tests.agentfs.canaries import new_canary
-from tests.workspace.engines import opened
+from tests.workspace.engines import opened, until
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_refusal_at_the_door_is_in_the_audit_trail(tmp_path: Path, headers: di
         records = audit.at(list(audit.matching(AuditFilters(action="access.deny"))))
         assert {record.details["rule"] for record in records} == {rule}
         assert str(records[0].details["peer"]).startswith("127.0.0.1:")
-        assert workspace.agentfs.audit_check.verify().whole
+        until(lambda: workspace.agentfs.audit_check.verify().whole, "the signed head")
 
 
 def test_an_unknown_way_of_unlocking_is_bad_input_and_not_repeated(tmp_path: Path) -> None:
