@@ -21,6 +21,7 @@ from core.model import JSONValue, Kind, Level, Sensitivity
 
 if TYPE_CHECKING:
     from core.agentfs.known_identity import KnownIdentity
+    from core.crypto.keys import Keys
     from core.crypto.workspace_keys import WorkspaceKeys
     from core.privacy import Classifier, PrivacyRules
 
@@ -191,19 +192,20 @@ class Guard:
 
     def seal(self, item_id: str, data: bytes) -> bytes:
         """``data`` as an age file for this workspace, bound to its item. Raises as ``prepare``, which it calls."""
-        self.prepare()
+        keys = self.prepare()
         proof = self.keys.proof(item_id.encode(), data).hex().encode()
-        return self.keys.seal(_MARK + item_id.encode() + b" " + proof + b"\n" + data)
+        return keys.seal_for_self(_MARK + item_id.encode() + b" " + proof + b"\n" + data)
 
-    def prepare(self) -> None:
-        """Unlock the keys, or make them, so that ``seal`` works.
+    def prepare(self) -> Keys:
+        """Unlock the keys, or make them, so that ``seal`` works; the answer is they.
 
         Raises Locked, SealBroken when the slots are lost or another identity's, and what making the keys raises.
         """
         before = self.keys.founded
-        self.keys.prepare()
+        keys = self.keys.prepare()
         if self.keys.founded is not None and self.keys.founded is not before:
             self._founded = self.keys.founded.id
+        return keys
 
     def take_founded(self) -> str:
         """The id of the slot that sealing made, once: for the audit record of it."""

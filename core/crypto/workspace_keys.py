@@ -116,7 +116,8 @@ class WorkspaceKeys:
         if not self.ready() and not self._held and not self.keys.slots.ids():
             self.found()
         keys = self._usable()
-        self._require_own(keys.slots.complete(keys.identity))
+        identity = keys.identity
+        self._require_own(keys.slots.complete(identity) if identity.unopened else identity)
         return keys
 
     def seal(self, data: bytes) -> bytes:
