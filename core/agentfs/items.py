@@ -14,6 +14,7 @@ from core.agentfs.audit import AuditTrail
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.agentfs.guard import Guard, Judged
+from core.errors import SealBroken, WorkspaceUnusable, WrongKey
 from core.ids import new_id, sha256_hex
 from core.model import Item, JSONObject, JSONValue, Kind, Level, Sensitivity
 
@@ -299,7 +300,11 @@ class ItemStore:
             return False
         if not judged.seal:
             return bool(row["sha256"] == sha256_hex(data))
-        return bool(row["size"] == len(data)) and self.opened(row["id"], row["sha256"], sealed=True) == data
+        try:
+            return bool(row["size"] == len(data)) and self.opened(row["id"], row["sha256"], sealed=True) == data
+        except (WrongKey, SealBroken, WorkspaceUnusable):
+            # Writing it anew is the cure for what cannot be opened.
+            return False
 
     def _number(self, statement: str) -> int:
         with translated(self._database.path):

@@ -359,6 +359,15 @@ def test_a_secret_after_a_line_end_is_seen(world: World, shape: Callable[[str], 
     assert files_with(world.root, canary) == []
 
 
+def test_what_cannot_be_opened_is_cured_by_writing_it_anew(world: World) -> None:
+    value: JSONValue = [new_canary(), "x" * 100_000]
+    world.agentfs.states.put("scout", "long", value, by=world.scout)
+    file = next((world.root / "files").rglob("*.age"))
+    file.write_bytes(_flip(file.read_bytes()))
+    world.agentfs.states.put("scout", "long", value, by=world.scout)
+    assert world.agentfs.states.get("scout", "long").value == value
+
+
 def test_one_value_that_cannot_be_opened_takes_no_other_along(world: World) -> None:
     _two_sealed(world)
     message = world.agentfs.messages.send("scout", "person", new_canary(), by=world.scout)
