@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from core.config import user_config_folder
 from core.errors import NotFound
 from core.workspace import Workspace
 from tui.commands.dashboard import need_terminal, open_dashboard
@@ -22,7 +23,17 @@ def demo() -> int:
     """Open the dashboard on a throwaway workspace and read the documentation of Bailiwick's own Python packages."""
     need_terminal()
     with tempfile.TemporaryDirectory(prefix="bailiwick-demo-") as folder:
-        return open_dashboard(Path(folder) / "workspace", "the demo", _begin)
+        workspace = Path(folder) / "workspace"
+        try:
+            return open_dashboard(workspace, "the demo", _begin)
+        finally:
+            _forget_keys(workspace)
+
+
+def _forget_keys(workspace: Path) -> None:
+    """Delete this machine's key files of the throwaway workspace, which lie outside of it."""
+    for slot in (workspace / "keys" / "slots").glob("*.age"):
+        (user_config_folder() / "keys" / f"{slot.stem}.key").unlink(missing_ok=True)
 
 
 def _begin(workspace: Workspace) -> None:
