@@ -96,7 +96,7 @@ class AgentFS:
         )
         self.reclassifier = Reclassifier(self.database, self.items, self.contents, self.guard, self.settings)
         self.audit_check = AuditCheck(self.database, self.audit, root)
-        self.agents.on_admitted = self.messages.tell_admitted
+        self.agents.places.on_admitted = self.messages.tell_admitted
 
     @property
     def keys(self) -> WorkspaceKeys:

@@ -1,16 +1,10 @@
-"""The agent registry: stable identities with their keys, status from signs of life, places and the line for them."""
+"""The agent registry: stable identities with their keys, and status from signs of life."""
 
 from __future__ import annotations
 
 import hmac
 import json
-import os
-import re
-import secrets
 import sqlite3
-import stat
-import unicodedata
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,18 +18,17 @@ from core.agent_model import (
     AgentStatus,
     Registration,
 )
+from core.agentfs.agent_keys import AgentKeys
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
-from core.agentfs.json_text import checked_json
+from core.agentfs.places import Places, next_ticket
 from core.agentfs.policy import AgentPolicy
 from core.agentfs.readable import check_readable, without_secrets
+from core.agentfs.registration import check_registration
 from core.errors import AccessDenied, InvalidInput, NotAdmitted, NotFound
-from core.ids import looks_like_id, new_id, sha256_hex, stable_id
+from core.ids import new_id, sha256_hex, stable_id
 from core.model import JSONObject
 
-_NAME = re.compile(r"\w(?:[\w .+-]{0,62}[\w.+-])?")
-_TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_RESERVED = ("everyone", "all", "bailiwick", PERSON_TYPE)
 # The id of the agent that :agent names: by id, else by the name of one that is here, else of the last one retired.
 NAMED_AGENT = """coalesce(
     (SELECT id FROM agents WHERE id = :agent),
@@ -58,13 +51,17 @@ class AgentRegistry:
     """Who works here. Safe from any thread and process."""
 
     def __init__(self, database: Database, audit: AuditTrail, keys: Path, policy: AgentPolicy) -> None:
-        """``keys`` is the folder of the key files. ``on_admitted`` may be set to hear of agents that got a place."""
+        """``keys`` is the folder of the key files."""
         self._database = database
         self._audit = audit
-        self._keys = keys
+        self._keys = AgentKeys(keys)
         self.engine = Actor(ActorKind.ENGINE, audit.device)
-        self.policy = policy
-        self.on_admitted: Callable[[sqlite3.Connection, str], None] = lambda connection, agent_id: None
+        self.places = Places(database, audit, policy, self.engine)
+
+    @property
+    def policy(self) -> AgentPolicy:
+        """What agents are allowed."""
+        return self.places.policy
 
     # Identity
 
@@ -82,21 +79,13 @@ class AgentRegistry:
 
         Raises InvalidInput for an unusable name, type or capabilities, and when an agent registers another anew.
         """
-        self.check_registration(name, type, capabilities, owner)
+        check_registration(name, type, capabilities, owner)
         check_readable(client, "The client's name")
         with self._database.transaction() as connection:
             agent_id, created = self.register_within(
                 connection, name, type, capabilities, owner=owner, by=by, client=client
             )
         return Registration(self.get(agent_id), str(self.key_path(agent_id)), created=created)
-
-    @staticmethod
-    def check_registration(name: str, type: str, capabilities: JSONObject | None, owner: str) -> None:  # noqa: A002 - as above
-        """Raise InvalidInput for what ``register`` refuses before it looks who is here."""
-        _check(name, type, capabilities)
-        check_readable([name, type, dict(capabilities or {})], "What is declared of the agent")
-        if name.casefold() == owner.casefold():
-            raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
 
     def register_within(
         self,
@@ -119,7 +108,7 @@ class AgentRegistry:
         told = {"type": type, "capabilities_sha256": sha256_hex(to_json(dict(capabilities or {})).encode())}
         if row is None:
             agent_id = new_id()
-            key = self._write_key(agent_id)
+            key = self._keys.write(agent_id)
             connection.execute(
                 "INSERT INTO agents (id, name, type, capabilities, status, created_at, last_activity, owner,"
                 " admission, waiting_since, door, client, key_sha256)"
@@ -132,7 +121,7 @@ class AgentRegistry:
                     moment,
                     moment,
                     owner,
-                    _next_ticket(connection),
+                    next_ticket(connection),
                     by.door,
                     client,
                     sha256_hex(key.encode()),
@@ -147,14 +136,14 @@ class AgentRegistry:
                 " current_tool = '', door = ?, client = CASE WHEN ? = '' THEN client ELSE ? END WHERE id = ?",
                 (type, held, moment, by.door, client, client, agent_id),
             )
-            if not self._holds_key(agent_id, row["key_sha256"]):
-                key = self._write_key(agent_id)
+            if not self._keys.holds(agent_id, row["key_sha256"]):
+                key = self._keys.write(agent_id)
                 connection.execute(
                     "UPDATE agents SET key_sha256 = ? WHERE id = ?", (sha256_hex(key.encode()), agent_id)
                 )
                 self._audit.append(connection, by, "agent.key", agent_id)
             self._audit.append(connection, by, "agent.register", agent_id, told)
-        self._admit(connection, agent_id if row is None else "")
+        self.places.admit(connection, agent_id if row is None else "")
         return agent_id, row is None
 
     @staticmethod
@@ -192,7 +181,7 @@ class AgentRegistry:
                     if names
                     else "`bailiwick agents register NAME --type T` makes one.",
                 )
-            return self._agent(row, self._line(connection))
+            return self._agent(row, self.places.line(connection))
 
     def id_of(self, connection: sqlite3.Connection, agent: str) -> str:
         """The id of an agent named by id or name that is not retired; raises NotFound or InvalidInput."""
@@ -203,7 +192,7 @@ class AgentRegistry:
         parameters = {"now": to_text(now()), "person": PERSON_TYPE, "retired": int(retired)}
         with translated(self._database.path):
             connection = self._database.connection()
-            line = self._line(connection)
+            line = self.places.line(connection)
             return [
                 AgentOverview(self._agent(row, line), row["unread"], row["leases"], row["states"], row["session_id"])
                 for row in connection.execute(_OVERVIEW, parameters)
@@ -211,7 +200,11 @@ class AgentRegistry:
 
     def key_path(self, agent_id: str) -> Path:
         """The file that holds the agent's key, readable by its owner alone."""
-        return self._keys / f"{agent_id}.key"
+        return self._keys.path(agent_id)
+
+    def read_key(self, agent_id: str) -> str:
+        """The key in the agent's file, empty when there is none; raises InvalidInput when others may read the file."""
+        return self._keys.read(agent_id)
 
     def verify_key(self, agent_id: str, key: str) -> bool:
         """Whether ``key`` is the agent's; one that is retired has none."""
@@ -222,16 +215,6 @@ class AgentRegistry:
                 .fetchone()
             )
         return row is not None and bool(key) and hmac.compare_digest(row[0], sha256_hex(key.encode()))
-
-    def read_key(self, agent_id: str) -> str:
-        """The key in the agent's file, empty when there is none; raises InvalidInput when others may read the file."""
-        path = self.key_path(agent_id)
-        try:
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                raise InvalidInput(f"Others may read the key file {path}.", f"chmod 600 {path}")
-            return path.read_text(encoding="utf-8", errors="replace").strip()
-        except FileNotFoundError:
-            return ""
 
     # Signs of life
 
@@ -266,7 +249,7 @@ class AgentRegistry:
                     (to_text(moment + timedelta(seconds=lease["seconds"])), lease["id"]),
                 )
             if row["admission"] == Admission.WAITING:
-                self._admit(connection)
+                self.places.admit(connection)
         return self.get(agent_id)
 
     def acting(self, connection: sqlite3.Connection, agent: str, by: Actor, *, changes: bool = True) -> str:
@@ -295,11 +278,11 @@ class AgentRegistry:
         if row is None:
             raise NotFound(f"There is no agent {agent_id}.", "Register it first.")
         if row["admission"] == Admission.WAITING:
-            self._admit(connection)
-            place = self._line(connection).get(agent_id)
+            self.places.admit(connection)
+            place = self.places.line(connection).get(agent_id)
             if place is not None:
                 raise NotAdmitted(
-                    f"{row['name']} waits for a place, {place} in line: {self._reason()}",
+                    f"{row['name']} waits for a place, {place} in line: {self.places.reason()}",
                     "Wait (heartbeats keep the place in line), or retire another agent.",
                     {"place": place},
                 )
@@ -347,65 +330,11 @@ class AgentRegistry:
                 "UPDATE sessions SET ended_at = ? WHERE agent_id = ? AND ended_at IS NULL", (moment, agent_id)
             )
             self._audit.append(connection, by, "agent.retire", agent_id, {"reason_sha256": sha256_hex(reason.encode())})
-            self._admit(connection)
+            self.places.admit(connection)
         self.key_path(agent_id).unlink(missing_ok=True)
         return self.get(agent_id)
 
-    def admit_waiting(self) -> None:
-        """Give free places to those who wait; cheap when nobody does. The engine calls it now and then."""
-        with translated(self._database.path):
-            waiting = self._database.connection().execute("SELECT 1 FROM agents WHERE admission = 'waiting' LIMIT 1")
-            if waiting.fetchone() is None:
-                return
-        with self._database.transaction() as connection:
-            self._admit(connection)
-
-    def _admit(self, connection: sqlite3.Connection, newcomer: str = "") -> None:
-        """First come, first served; an inactive agent gives its place up only when another waits for one.
-
-        A ``newcomer`` that gets a place at once hears of it in the answer to its registration.
-        """
-        alive = to_text(now() - timedelta(seconds=self.policy.idle_seconds))
-        waiting = connection.execute(
-            "SELECT id FROM agents WHERE admission = 'waiting' AND last_activity > ? ORDER BY waiting_since", (alive,)
-        ).fetchall()
-        for candidate in waiting:
-            taken = connection.execute(
-                "SELECT count(*) AS n FROM agents WHERE admission = 'admitted' AND type <> ?", (PERSON_TYPE,)
-            ).fetchone()["n"]
-            if taken >= self.policy.max_agents:
-                idle = connection.execute(
-                    "SELECT id FROM agents WHERE admission = 'admitted' AND type <> ? AND last_activity <= ?"
-                    " ORDER BY last_activity LIMIT 1",
-                    (PERSON_TYPE, alive),
-                ).fetchone()
-                if idle is None:
-                    return
-                connection.execute(
-                    "UPDATE agents SET admission = 'waiting', waiting_since = ? WHERE id = ?",
-                    (_next_ticket(connection), idle["id"]),
-                )
-                self._audit.append(connection, self.engine, "agent.yield", idle["id"])
-            connection.execute(
-                "UPDATE agents SET admission = 'admitted', waiting_since = NULL WHERE id = ?", (candidate["id"],)
-            )
-            self._audit.append(connection, self.engine, "agent.admit", candidate["id"])
-            if candidate["id"] != newcomer:
-                self.on_admitted(connection, candidate["id"])
-
     # Reading rows
-
-    def _line(self, connection: sqlite3.Connection) -> dict[str, int]:
-        """Who waits, with the place in line; those without a sign of life come after all others."""
-        alive = to_text(now() - timedelta(seconds=self.policy.idle_seconds))
-        rows = connection.execute(
-            "SELECT id FROM agents WHERE admission = 'waiting' ORDER BY last_activity <= ?, waiting_since", (alive,)
-        )
-        return {row["id"]: place for place, row in enumerate(rows, start=1)}
-
-    def _reason(self) -> str:
-        count = self.policy.max_agents
-        return f"this machine allows {count} agent{'' if count == 1 else 's'} at once."
 
     def _agent(self, row: sqlite3.Row, line: dict[str, int]) -> Agent:
         last = from_text(row["last_activity"])
@@ -426,25 +355,9 @@ class AgentRegistry:
             door=row["door"],
             client=row["client"],
             place=place,
-            reason=self._reason() if place is not None else "",
+            reason=self.places.reason() if place is not None else "",
             retired_at=_moment(row["retired_at"]),
         )
-
-    def _holds_key(self, agent_id: str, key_sha256: str) -> bool:
-        try:
-            return sha256_hex(self.key_path(agent_id).read_bytes().strip()) == key_sha256
-        except FileNotFoundError:
-            return False
-
-    def _write_key(self, agent_id: str) -> str:
-        key = secrets.token_urlsafe(32)
-        with translated(self._database.path):
-            self._keys.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self.key_path(agent_id)
-            path.unlink(missing_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(key + "\n")
-        return key
 
 
 def require_self(by: Actor, agent_id: str, agent: str) -> None:
@@ -483,10 +396,6 @@ def _find(connection: sqlite3.Connection, agent: str) -> sqlite3.Row | None:
     return row
 
 
-def _next_ticket(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("SELECT coalesce(max(waiting_since), 0) + 1 FROM agents").fetchone()[0])
-
-
 def _person_name(connection: sqlite3.Connection, user_id: str) -> str:
     taken = connection.execute(
         "SELECT 1 FROM agents WHERE name = ? AND admission <> 'retired' AND type <> ?", (user_id, PERSON_TYPE)
@@ -496,29 +405,3 @@ def _person_name(connection: sqlite3.Connection, user_id: str) -> str:
 
 def _moment(text: str | None) -> datetime | None:
     return from_text(text) if text is not None else None
-
-
-def _is_plain(name: str) -> bool:
-    """Whether the name is written in its usual characters and one alphabet, so that it cannot look like another's."""
-    alphabets = {unicodedata.name(letter, "?").split(" ")[0] for letter in name if letter.isalpha()}
-    return unicodedata.normalize("NFKC", name) == name and len(alphabets) <= 1
-
-
-def _check(name: str, kind: str, capabilities: JSONObject | None) -> None:
-    if not _NAME.fullmatch(name) or name.casefold() in _RESERVED or not _is_plain(name) or looks_like_id(name):
-        raise InvalidInput(
-            f"{name!r} cannot be an agent's name.",
-            "Use up to 64 letters of one alphabet, digits, blanks and . _ + - and no reserved word, nor an id.",
-        )
-    if not _TYPE.fullmatch(kind) or kind == PERSON_TYPE:
-        raise InvalidInput(
-            f"{kind!r} cannot be an agent's type.", "Use a word in lower case: research, poc, validation …"
-        )
-    if capabilities is not None:
-        text = checked_json(dict(capabilities), "What the capabilities hold")
-        if len(text.encode()) > 64 * 1024:
-            raise InvalidInput("The capabilities are larger than 64 KiB.")
-        if not isinstance(capabilities.get("tools", []), list | dict):
-            raise InvalidInput("The capabilities' tools must be a list or an object.")
-        if not isinstance(capabilities.get("responsibilities", []), list):
-            raise InvalidInput("The capabilities' responsibilities must be a list.")

@@ -79,7 +79,7 @@ class Housekeeper:
     def _tidy(self) -> None:
         self._agentfs.leases.end_expired()
         self._agentfs.states.expire()
-        self._agentfs.agents.admit_waiting()
+        self._agentfs.agents.places.admit_waiting()
         moment = time.monotonic()
         if moment >= self._next_sign:
             self._next_sign = moment + SIGN_SECONDS

@@ -14,10 +14,10 @@ import time
 
 from core.agent_model import PERSON_TYPE, Actor, ActorKind, AgentStatus
 from core.agentfs.agentfs import AgentFS
-from core.agentfs.agents import AgentRegistry
 from core.agentfs.database import now, to_json, to_text, translated
 from core.agentfs.identification import is_verified
 from core.agentfs.readable import without_secrets
+from core.agentfs.registration import check_registration
 from core.errors import InvalidInput, NotFound
 from core.intake.payloads import HANDED
 from core.intake.records import HookRecord, parse
@@ -204,7 +204,7 @@ class Intake:
             return None if elsewhere else str(row["id"])
         owner = self._agentfs.guard.settings.user or self._agentfs.acting.id
         try:
-            AgentRegistry.check_registration(name, AGENT_TYPE, None, owner)
+            check_registration(name, AGENT_TYPE, None, owner)
         except InvalidInput:
             return None
         by = Actor(ActorKind.PERSON, owner, DOOR)

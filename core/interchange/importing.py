@@ -11,6 +11,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import translated
 from core.agentfs.kinds import kind_of
 from core.agentfs.readable import without_secrets
+from core.agentfs.registration import check_registration
 from core.agentfs.scratch_folder import scratch_folder
 from core.agentfs.sessions import IMPORTED
 from core.agentfs.state_log import state_path
@@ -115,7 +116,7 @@ def _type(agentfs: AgentFS, agent: str, given: str, contents: ForeignContents, b
     chosen = given or (noted if isinstance(noted, str) else "")
     if not chosen:
         raise NotFound(f"There is no agent {agent}.", "--type T makes it; `bailiwick agents list` shows who is here.")
-    agentfs.agents.check_registration(agent, chosen, None, by.id)
+    check_registration(agent, chosen, None, by.id)
     return chosen
 
 

@@ -318,7 +318,7 @@ def test_an_idle_agent_yields_its_place_only_when_another_waits(tmp_path: Path) 
         pass_time(agentfs.database, 60)
         agentfs.agents.heartbeat("b", by=b)
         pass_time(agentfs.database, 61)
-        agentfs.agents.admit_waiting()
+        agentfs.agents.places.admit_waiting()
         assert names_of(agentfs, Admission.ADMITTED) == ["a", "b"]
         c = join(agentfs, "c")
         assert names_of(agentfs, Admission.ADMITTED) == ["b", "c"]
@@ -352,7 +352,7 @@ def test_a_larger_machine_lets_in_those_who_wait(tmp_path: Path) -> None:
         for name in ("a", "b", "c"):
             join(agentfs, name)
     with reopened(tmp_path, TWO_PLACES) as agentfs:
-        agentfs.agents.admit_waiting()
+        agentfs.agents.places.admit_waiting()
         assert names_of(agentfs, Admission.ADMITTED) == ["a", "b"]
 
 

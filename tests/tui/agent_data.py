@@ -42,7 +42,7 @@ def acting(agent_id: str, session_id: str | None = None) -> Actor:
 
 def fill(agentfs: AgentFS, clock: Clock) -> dict[str, str]:
     """Five agents: busy, active, in error, inactive and waiting; returns their ids by name."""
-    agentfs.agents.policy = type(agentfs.agents.policy)(max_agents=4)
+    agentfs.agents.places.policy = type(agentfs.agents.policy)(max_agents=4)
     clock.moment = NOW - timedelta(hours=3)
     ids: dict[str, str] = {}
     for name, kind, capabilities in (

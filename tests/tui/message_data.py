@@ -22,7 +22,7 @@ def hold_ids(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def register(agentfs: AgentFS) -> dict[str, str]:
     """Planner, coder and reviewer; returns their ids by name."""
-    agentfs.agents.policy = type(agentfs.agents.policy)(max_agents=8)
+    agentfs.agents.places.policy = type(agentfs.agents.policy)(max_agents=8)
     kinds = {"planner": "research", "coder": "poc", "reviewer": "validation"}
     return {name: agentfs.agents.register(name, kind, owner="ada", by=PERSON).agent.id for name, kind in kinds.items()}
 

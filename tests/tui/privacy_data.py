@@ -24,7 +24,7 @@ def protect(agentfs: AgentFS, clock: Clock | None = None) -> dict[str, str]:
         if clock is not None:
             clock.move(11)
 
-    agentfs.agents.policy = type(agentfs.agents.policy)(max_agents=8)
+    agentfs.agents.places.policy = type(agentfs.agents.policy)(max_agents=8)
     kinds = {"planner": "research", "coder": "poc"}
     ids = {name: agentfs.agents.register(name, kind, owner="ada", by=PERSON).agent.id for name, kind in kinds.items()}
     planner, coder = acting(ids["planner"]), acting(ids["coder"])

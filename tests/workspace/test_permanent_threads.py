@@ -125,7 +125,7 @@ def test_housekeeping_goes_on(agentfs: AgentFS, bus: EventBus, notices: list[str
     first = agentfs.agents.register("first", "poc", owner="ada", by=ADA).agent
     second = agentfs.agents.register("second", "poc", owner="ada", by=ADA).agent
     breaking = Breaking()
-    agentfs.agents.on_admitted = breaking
+    agentfs.agents.places.on_admitted = breaking
     with agentfs.database.transaction() as connection:
         connection.execute("UPDATE agents SET last_activity = ? WHERE id = ?", ("2001-01-01T00:00:00+00:00", first.id))
     housekeeper = Housekeeper(agentfs, bus, 0)
