@@ -69,11 +69,6 @@ class KeysChanged(Event):
     locked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PrivacyChanged(Event):
-    """An item was shared, opted out, found sensitive or refused to somebody."""
-
-
 class Stage(StrEnum):
     """The long works whose progress is shown."""
 

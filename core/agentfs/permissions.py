@@ -71,7 +71,7 @@ class Permissions:
         hint = "Its present value may be shared; what it was before is for its owner and its own agent."
         self.refuse(by, item, Operation.READ, "history", "Private resource", hint)
 
-    def refuse(self, by: Actor, item: Item, operation: Operation, rule: str, reason: str, hint: str) -> NoReturn:
+    def refuse(self, by: Actor, item: Item, operation: Operation, rule: str, reason: str, hint: str = "") -> NoReturn:
         """Record that ``rule`` keeps ``by`` from the operation, and raise AccessDenied with the reason."""
         from core.access import AccessDecision
         from core.privacy import Action

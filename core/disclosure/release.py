@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import NoReturn
 
-from core.access import AccessDecision
 from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import to_json
 from core.errors import AccessDenied, BailiwickError
 from core.model import Item, JSONValue, Operation, Sensitivity
-from core.privacy import Action, Audience, Decision, Purpose, decide, redact
+from core.privacy import Action, Audience, Purpose, decide, redact
 from core.privacy.cleared import Cleared
 
 
@@ -23,7 +21,7 @@ def release(agentfs: AgentFS, item: Item, audience: Audience, purpose: Purpose, 
     """
     decision = decide(agentfs.guard.rules, agentfs.permissions.subject(item), audience, purpose)
     if decision.action is Action.REFUSE:
-        _refuse(agentfs, item, decision, by)
+        agentfs.permissions.refuse(by, item, Operation.READ, decision.rule, decision.reason)
     if decision.action is Action.SEAL and item.sealed:
         return Cleared(item.id, audience, purpose, decision, agentfs.contents.read(item.sha256))
     content = agentfs.items.content(item)
@@ -33,14 +31,8 @@ def release(agentfs: AgentFS, item: Item, audience: Audience, purpose: Purpose, 
         data = _unsealed(agentfs, content, redacts=decision.action is Action.REDACT)
     except (BailiwickError, ValueError) as error:
         reason = error.message if isinstance(error, BailiwickError) else "Its content cannot be classified."
-        _refuse(agentfs, item, Decision(Action.REFUSE, "content", reason), by)
+        agentfs.permissions.refuse(by, item, Operation.READ, "content", reason)
     return Cleared(item.id, audience, purpose, decision, data)
-
-
-def _refuse(agentfs: AgentFS, item: Item, decision: Decision, by: Actor) -> NoReturn:
-    answer = AccessDecision(Action.REFUSE, decision.reason, decision.rule)
-    agentfs.permissions.record(by, item.id, item.path, Operation.READ, answer)
-    raise AssertionError("recording a refusal raises it")
 
 
 def _unsealed(agentfs: AgentFS, content: bytes, *, redacts: bool) -> bytes:

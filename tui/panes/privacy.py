@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from core.events import AgentsChanged, AuditGrew, Event, KeysChanged, PrivacyChanged
+from core.events import AgentsChanged, AuditGrew, Event, KeysChanged
 from tui.panes.fetching import FetchingPane
 from tui.panes.privacy_dialogs import PrivacyDialogs
 from tui.panes.privacy_reading import (
@@ -139,7 +139,7 @@ class PrivacyPane(FetchingPane):
 
     def on_core_events(self, events: tuple[Event, ...]) -> None:
         """Look again soon, while somebody does."""
-        if any(isinstance(event, AuditGrew | AgentsChanged | KeysChanged | PrivacyChanged) for event in events):
+        if any(isinstance(event, AuditGrew | AgentsChanged | KeysChanged) for event in events):
             if self.is_shown and self.frozen:
                 self.newer += 1
             elif self.is_shown:
