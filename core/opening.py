@@ -65,7 +65,9 @@ def privacy_of(root: Path, settings: Settings) -> PrivacySettings:
 
 def require_rules(root: Path, settings: Settings) -> None:
     """Raise ConfigurationError, naming the line, where the boundaries of the workspace at ``root`` cannot be read."""
-    privacy_of(root, settings).load_rules()
+    from core.privacy import load_rules
+
+    load_rules(privacy_of(root, settings).rule_files)
 
 
 def agent_policy(settings: Settings, limits: ResourceLimits) -> AgentPolicy:

@@ -35,34 +35,25 @@ RULES_SECONDS = 1.0
 class PrivacySettings:
     """How a workspace guards what it holds.
 
-    ``load_rules`` reads the boundaries when first needed; ``key_files`` is the folder, outside the workspace, where key
-    files of this machine lie; ``seal_all`` seals every private item, not the sensitive ones alone. ``user`` is who
-    works here, ``teams`` the teams of that user.
+    ``rule_files`` hold the boundaries, later ones on top of earlier ones; ``key_files`` is the folder, outside the
+    workspace, where key files of this machine lie; ``seal_all`` seals every private item, not the sensitive ones alone.
+    ``user`` is who works here, ``teams`` the teams of that user.
     """
 
-    load_rules: Callable[[], PrivacyRules]
+    rule_files: tuple[Path, ...]
     key_files: Path
     seal_all: bool = False
     user: str = ""
     teams: frozenset[str] = frozenset()
     phone_region: str = ""
-    rule_files: tuple[Path, ...] = ()
 
 
 def privacy_settings(
     root: Path, *, seal_all: bool = False, user: str = "", teams: Iterable[str] = (), phone_region: str = ""
 ) -> PrivacySettings:
     """The settings of the workspace at ``root``: boundaries from the defaults, the user's file and the workspace's."""
-
-    def load() -> PrivacyRules:
-        from core.privacy import load_rules
-
-        return load_rules(files)
-
     files = tuple(folder / "privacy_config.yml" for folder in (defaults_folder(), user_config_folder(), root))
-    return PrivacySettings(
-        load, user_config_folder() / "keys", seal_all, user, frozenset(teams), phone_region, rule_files=files
-    )
+    return PrivacySettings(files, user_config_folder() / "keys", seal_all, user, frozenset(teams), phone_region)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +103,10 @@ class Guard:
         return self._rules
 
     def _read_rules(self) -> None:
+        from core.privacy import load_rules
+
         try:
-            self._rules = self.settings.load_rules()
+            self._rules = load_rules(self.settings.rule_files)
             self.rules_problem = ""
         except ConfigurationError as error:
             self.rules_problem = str(error)
@@ -152,7 +145,7 @@ class Guard:
             found = self.scan(value)
         if found is Sensitivity.NONE and rules.matching_patterns(path):
             found = Sensitivity.PATTERN
-        level = Level.PRIVATE if found is not Sensitivity.NONE else level or rules.initial_level(kind, path)
+        level = Level.PRIVATE if found is not Sensitivity.NONE else level or rules.usual_level(kind)
         seal = found is not Sensitivity.NONE or (self.settings.seal_all and level is Level.PRIVATE)
         return Judged(level, found, seal)
 

@@ -92,8 +92,10 @@ class PrivacyRules:
 
     def initial_level(self, kind: Kind, path: str) -> Level:
         """The level of a new item whose owner says nothing: the most private of pattern, control and default."""
-        if self.matching_patterns(path):
-            return Level.PRIVATE
+        return Level.PRIVATE if self.matching_patterns(path) else self.usual_level(kind)
+
+    def usual_level(self, kind: Kind) -> Level:
+        """As ``initial_level``, where no pattern catches the path."""
         control = self.controls.get(kind)
         if control is not None:
             return Level.PRIVATE if control.default is Sharing.PRIVATE else Level.TEAM

@@ -11,7 +11,7 @@ import pytest
 
 from core.agent_model import Actor, ActorKind, AuditFilters, AuditRecord
 from core.agentfs.agentfs import AgentFS
-from core.agentfs.guard import PrivacySettings, privacy_settings
+from core.agentfs.guard import privacy_settings
 from core.errors import AccessDenied
 from core.ids import sha256_hex
 from core.model import Kind, Level
@@ -24,7 +24,7 @@ TOM = Actor(ActorKind.PERSON, "tom", "cli")
 @pytest.fixture
 def agentfs(tmp_path: Path) -> Iterator[AgentFS]:
     settings = privacy_settings(tmp_path, user="ada")
-    opened = AgentFS(tmp_path / "w", None, ADA, PrivacySettings(settings.load_rules, tmp_path / "keys", False, "ada"))
+    opened = AgentFS(tmp_path / "w", None, ADA, replace(settings, key_files=tmp_path / "keys"))
     yield opened
     opened.close()
 

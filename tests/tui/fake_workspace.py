@@ -39,7 +39,7 @@ from core.model import (
     Source,
     SourceKind,
 )
-from core.privacy import PRIVACY_FILE, load_rules
+from core.privacy import PRIVACY_FILE
 from core.search.query import Query
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -103,8 +103,7 @@ def hit(ordinal: int, score: float, matched: Matched | None = None) -> Hit:
 
 def private_to(home: Path, user: str, teams: tuple[str, ...] = ()) -> PrivacySettings:
     """The shipped boundaries, and key files in a home of the test's own."""
-    rules = lambda: load_rules([defaults_folder() / PRIVACY_FILE])  # noqa: E731 - as short as that
-    return PrivacySettings(rules, home / "keys", user=user, teams=frozenset(teams))
+    return PrivacySettings((defaults_folder() / PRIVACY_FILE,), home / "keys", user=user, teams=frozenset(teams))
 
 
 class FakeSampler:
