@@ -19,7 +19,8 @@ from core.privacy.secret_values import is_example_token, looks_like_password, lo
 
 PLACEHOLDER = re.compile(rf"<(?:{'|'.join(FindingKind)})-[1-9]\d*>")
 """What redaction puts in the place of a finding; nothing inside one is ever a finding."""
-# Whatever detect-secrets finds is as long as this with a digit in it, or stands behind one of these words.
+# Whatever detect-secrets finds is as long as this, and has a digit in it or stands behind one of these words.
+_LONG = re.compile(r"\S{12}")
 _RUN = re.compile(r"[A-Za-z0-9_+/=.:~-]{12,}")
 _PROMISING = ("key", "pass", "pwd", "secret", "contrase", "token")
 
@@ -106,10 +107,9 @@ def holds_secret(text: str, *, published: bool = False) -> bool:
     """
     if any(not published or found.confidence is Confidence.CERTAIN for found in _outside(text, secrets(text))):
         return True
-    lowered = text.lower()
-    if not any(word in lowered for word in _PROMISING) and not any(
-        any(letter.isdigit() for letter in run[0]) for run in _RUN.finditer(text)
-    ):
+    if _LONG.search(text) is None:
+        return False
+    if not _promises(text) and not any(any(letter.isdigit() for letter in run[0]) for run in _RUN.finditer(text)):
         return False
     found_more = _outside(text, scanned_secrets(text))
     return any(not published or found.confidence is Confidence.CERTAIN for found in found_more)
@@ -124,12 +124,18 @@ def holds_secret_in(value: JSONValue, *, published: bool = False) -> bool:
     text = json.dumps(value, ensure_ascii=False)
     if holds_secret(text, published=published):
         return True
-    named = list(named_texts(value))
-    if "\\" in text and holds_secret("\n".join(each for each, _ in named), published=published):
-        return True
-    if published or not any(word in text.lower() for word in _PROMISING):
+    escapes, promises = "\\" in text, not published and _promises(text)
+    if not escapes and not promises:
         return False
-    return any(name and each and promises_secret(name, each) for each, name in named)
+    named = list(named_texts(value))
+    if escapes and holds_secret("\n".join(each for each, _ in named), published=published):
+        return True
+    return promises and any(name and each and promises_secret(name, each) for each, name in named)
+
+
+def _promises(text: str) -> bool:
+    lowered = text.lower()
+    return any(word in lowered for word in _PROMISING)
 
 
 def named_texts(value: JSONValue, name: str = "") -> Iterator[tuple[str, str]]:
