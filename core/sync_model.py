@@ -56,7 +56,7 @@ class StrategyChoice:
 
 @dataclass(frozen=True, slots=True)
 class NetworkSample:
-    """One measured moment: the median round trip, the rate where something large moved, the share of failures (0..1)."""
+    """One measured moment: the median round trip, the rate of what was large, the share of failures (0..1)."""
 
     at: datetime
     quality: NetworkQuality
