@@ -38,6 +38,11 @@ IMPORTANCE_STYLES = {Importance.HIGH: "bold $warning", Importance.URGENT: "bold 
 UNVERIFIED = "?"
 REPLY = "↳"
 DAMAGED = "! what is sealed here cannot be opened"
+# In place of what a glance at the log, or at the card beside another pane, should not give away.
+_HELD_BACK = {
+    Sensitivity.SECRET: "holds a secret: Enter",
+    Sensitivity.PATTERN: "is sensitive: Enter",
+}
 LEGEND = (
     "`·` queued, `↓` delivered, `○` read, `✓` acknowledged by all recipients; `!` high, `!!` urgent, `-` low "
     f"importance; `↳` a reply; `?` a sender that did not show its key; {levels.LEGEND}"
@@ -99,12 +104,20 @@ def message_line(message: Message) -> MessageLine:
         message.reply_to is not None,
         message.status,
         message.verified,
-        DAMAGED if message.problem else "" if message.locked else preview(message.content),
+        _said(message),
         message.level,
         message.sensitive,
         message.sealed,
         message.locked and not message.problem,
     )
+
+
+def _said(message: Message) -> str:
+    if message.problem:
+        return DAMAGED
+    if message.locked:
+        return ""
+    return _HELD_BACK.get(message.sensitive) or preview(message.content)
 
 
 def withheld(line: MessageLine) -> MessageLine:
