@@ -75,6 +75,22 @@ class EngineGone(Unreachable):
     """The engine that was asked ended, and no other has taken its place."""
 
 
+class RemoteUnreachable(Unreachable):
+    """The remote did not answer in time or is out of order; nobody knows what became of a write that was under way."""
+
+
+class RemoteRefused(Unreachable):
+    """The remote answered that it will not do it: credentials, rights, region, clock, no such bucket."""
+
+
+class ObjectMissing(NotFound):
+    """There is no object under that key in the remote."""
+
+
+class ObjectTooLarge(InvalidInput):
+    """An object of the remote is larger than anything of ours can be; it was not read."""
+
+
 class ModelUnavailable(BailiwickError):
     """No usable embedding model; search goes on by words."""
 
