@@ -1,0 +1,1 @@
+"""Synchronising: commit logs in a remote, what is sent and received, strategies, joining, checking and mending."""
