@@ -21,6 +21,7 @@ from core.model import JSONValue, Kind, Level, Sensitivity
 
 if TYPE_CHECKING:
     from core.agentfs.known_identity import KnownIdentity
+    from core.crypto.identity import Identity
     from core.crypto.keys import Keys
     from core.crypto.workspace_keys import WorkspaceKeys
     from core.privacy import Classifier, PrivacyRules
@@ -186,8 +187,7 @@ class Guard:
     def seal(self, item_id: str, data: bytes) -> bytes:
         """``data`` as an age file for this workspace, bound to its item. Raises as ``prepare``, which it calls."""
         keys = self.prepare()
-        proof = self.keys.proof(item_id.encode(), data).hex().encode()
-        return keys.seal_for_self(_MARK + item_id.encode() + b" " + proof + b"\n" + data)
+        return keys.seal_for_self(_marked(item_id, self.keys.proof(item_id.encode(), data), data))
 
     def prepare(self) -> Keys:
         """Unlock the keys, or make them, so that ``seal`` works; the answer is they.
@@ -222,6 +222,18 @@ class Guard:
                 "Restore it from a backup.",
             )
         return data
+
+
+def sealed_form(identity: Identity, item_id: str, data: bytes) -> bytes:
+    """As ``Guard.seal``, for an ``identity`` that is not this workspace's yet."""
+    from core.crypto.keys import proof_by
+    from core.crypto.sealing import seal
+
+    return seal(_marked(item_id, proof_by(identity, item_id.encode(), data), data), [identity.newest.key.recipient])
+
+
+def _marked(item_id: str, proof: bytes, data: bytes) -> bytes:
+    return _MARK + item_id.encode() + b" " + proof.hex().encode() + b"\n" + data
 
 
 def _facts(path: Path) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, now, to_text, translated
 from core.errors import WorkspaceUnusable
 
-_KEY = "keys.identity"
+IDENTITY_SETTING = "keys.identity"
 _SEALED = (
     "SELECT sha256 FROM (SELECT sha256, updated_at AS at FROM items WHERE sealed = 1 AND deleted = 0"
     " UNION ALL SELECT sha256, at FROM state_history WHERE sealed = 1 AND sha256 IS NOT NULL) ORDER BY at LIMIT 1"
@@ -26,7 +26,11 @@ class KnownIdentity:
     def known(self) -> str:
         """The id of the identity, empty while nothing was sealed under one."""
         with translated(self._database.path):
-            row = self._database.connection().execute("SELECT value FROM settings WHERE key = ?", (_KEY,)).fetchone()
+            row = (
+                self._database.connection()
+                .execute("SELECT value FROM settings WHERE key = ?", (IDENTITY_SETTING,))
+                .fetchone()
+            )
         return str(json.loads(row["value"])) if row is not None else ""
 
     def note(self, identity_id: str) -> None:
@@ -52,5 +56,5 @@ class KnownIdentity:
 def _note(connection: sqlite3.Connection, identity_id: str) -> None:
     connection.execute(
         "INSERT OR IGNORE INTO settings (key, value, updated_at) VALUES (?, ?, ?)",
-        (_KEY, json.dumps(identity_id), to_text(now())),
+        (IDENTITY_SETTING, json.dumps(identity_id), to_text(now())),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 from core.crypto import rotation, sealing
 from core.crypto.generations import generation_names
-from core.crypto.identity import Identity
+from core.crypto.identity import Generation, Identity
 from core.crypto.secret import HOW_TO_UNLOCK, Secret, derived
 from core.crypto.slots import KeySlots
 from core.errors import Locked
@@ -128,7 +129,7 @@ class Keys:
             chosen = identity.generation(generation)
         else:
             chosen = identity.generations[0] if purpose in _LASTING else identity.newest
-        return Subkey(chosen.id, derived(chosen.key.secret, f"bailiwick/v1/{purpose.value}".encode()))
+        return Subkey(chosen.id, _derived(chosen, purpose))
 
     def rotate(self, from_number: int | None = None) -> Identity:
         """Make a new generation for new writes and use it from now on. Raises as ``rotation.rotate``."""
@@ -139,3 +140,18 @@ class Keys:
                 raise Locked("The keys were locked in the meantime.", HOW_TO_UNLOCK)
             self._identity = identity
         return identity
+
+
+def keyed_proof(key: Secret, *parts: bytes) -> bytes:
+    """HMAC-SHA256 by ``key`` over the parts, each after its length."""
+    message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hmac.digest(key.reveal(), message, "sha256")
+
+
+def proof_by(identity: Identity, *parts: bytes) -> bytes:
+    """32 bytes that only a holder of ``identity`` can make, the same for the same parts for ever."""
+    return keyed_proof(_derived(identity.generations[0], Purpose.SEAL), *parts)
+
+
+def _derived(generation: Generation, purpose: Purpose) -> Secret:
+    return derived(generation.key.secret, f"bailiwick/v1/{purpose.value}".encode())

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.crypto.generations import generation_names
 from core.crypto.identity import Identity, new_identity
-from core.crypto.keys import Keys, Purpose
+from core.crypto.keys import Keys, Purpose, keyed_proof
 from core.crypto.openers import add_key_file, open_by_key_file, remove_slot
 from core.crypto.sealing import open_sealed
 from core.crypto.secret import HOW_TO_UNLOCK
@@ -87,7 +87,6 @@ class WorkspaceKeys:
         """The first slot, where it was this process that made the keys."""
         self._environ = environ
         self._record = record
-        self._own = ""
         self._listeners: list[Callable[[], None]] = []
         self._held = False
         self._tried: AtHand | None = None
@@ -101,6 +100,8 @@ class WorkspaceKeys:
 
     def ready(self) -> bool:
         """Whether sealed things can be opened now; unlocks by itself if it can. Raises nothing."""
+        if self._was_replaced():
+            self.keys.lock()
         if self.keys.is_locked:
             with self._unlocking:
                 unlocked = self._unlock_unasked()
@@ -137,8 +138,7 @@ class WorkspaceKeys:
 
         HMAC-SHA256 over the parts, each after its length, with a key derived from the first generation.
         """
-        message = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-        return hmac.digest(self._usable().subkey(Purpose.SEAL).secret.reveal(), message, "sha256")
+        return keyed_proof(self._usable().subkey(Purpose.SEAL).secret, *parts)
 
     def unlock(self, opener: Callable[[KeySlots], Identity]) -> None:
         """Unlock as a person asks, with one of the functions of ``openers``. Raises what it raises."""
@@ -258,7 +258,7 @@ class WorkspaceKeys:
 
     def _require_own(self, identity: Identity) -> None:
         """Raise SealBroken unless ``identity`` is the workspace's; the first that opens what is sealed becomes it."""
-        if self._record is None or identity.id == self._own:
+        if self._record is None:
             return
         known = self._record.known()
         if not known:
@@ -266,9 +266,7 @@ class WorkspaceKeys:
             if sealed is not None and not _opens(identity, sealed):
                 raise self._foreign()
             self._record.note(identity.id)
-        elif known == identity.id:
-            self._own = known
-        else:
+        elif known != identity.id:
             raise self._foreign()
 
     def _foreign(self) -> SealBroken:
@@ -276,6 +274,16 @@ class WorkspaceKeys:
             "The key slots of this workspace belong to another identity than what is sealed in it.",
             f"Bring back {self.keys.slots.folder / SLOTS_FOLDER} from a backup.",
         )
+
+    def _was_replaced(self) -> bool:
+        """Whether the workspace joined another identity, in another process, since this one was unlocked."""
+        with suppress(BailiwickError):
+            if self._record is None or self.keys.is_locked:
+                return False
+            identity = self.keys.identity
+            # Its slot still lies there as a rule, so that nothing is read.
+            return identity.slot_id not in self.keys.slots.ids() and self._record.known() not in ("", identity.id)
+        return False
 
     def _not_own(self, identity: Identity | None) -> BailiwickError | None:
         """What is wrong with the slots as far as the record tells."""
