@@ -59,7 +59,8 @@ KNOWN_TYPES = ("research", "poc", "documentation", "validation")
 class Agent:
     """One agent. ``place`` is its 1-based place in the line while it waits, and ``reason`` says why it does.
 
-    ``note`` is what its last error said; ``current_tool`` is empty while no call runs.
+    ``note`` is what its last error said; ``current_tool`` is empty while no call runs. ``device`` is the id of the
+    other device that it lives on, empty where it is this one; all that is known of it then is what it was there.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Agent:
     place: int | None = None
     reason: str = ""
     retired_at: datetime | None = None
+    device: str = ""
 
     @property
     def responsibilities(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from core.agent_model import (
 from core.agentfs.agent_keys import AgentKeys
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.journal import agent_touched
 from core.agentfs.places import Places, next_ticket
 from core.agentfs.policy import AgentPolicy
 from core.agentfs.readable import check_readable, without_secrets
@@ -102,6 +103,12 @@ class AgentRegistry:
         row = connection.execute("SELECT * FROM agents WHERE name = ? AND admission <> 'retired'", (name,)).fetchone()
         if row is not None and row["type"] == PERSON_TYPE:
             raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
+        if row is not None and row["device"]:
+            # The name alone is that of the agent here; the other one is told by its device.
+            connection.execute(
+                "UPDATE agents SET name = ? WHERE id = ?", (name_elsewhere(connection, row, taken=True), row["id"])
+            )
+            row = None
         if row is not None:
             require_self(by, row["id"], name)
         moment = to_text(now())
@@ -127,7 +134,8 @@ class AgentRegistry:
                     sha256_hex(key.encode()),
                 ),
             )
-            self._audit.append(connection, by, "agent.register", agent_id, told)
+            position = agent_touched(connection, agent_id)
+            self._audit.append(connection, by, "agent.register", agent_id, told, journal=position)
         else:
             agent_id = str(row["id"])
             held = row["capabilities"] if capabilities is None else to_json(dict(capabilities))
@@ -142,7 +150,9 @@ class AgentRegistry:
                     "UPDATE agents SET key_sha256 = ? WHERE id = ?", (sha256_hex(key.encode()), agent_id)
                 )
                 self._audit.append(connection, by, "agent.key", agent_id)
-            self._audit.append(connection, by, "agent.register", agent_id, told)
+            changed = (row["type"], row["capabilities"]) != (type, held)
+            position = agent_touched(connection, agent_id) if changed else None
+            self._audit.append(connection, by, "agent.register", agent_id, told, journal=position)
         self.places.admit(connection, agent_id if row is None else "")
         return agent_id, row is None
 
@@ -235,6 +245,7 @@ class AgentRegistry:
             row = _living_agent(connection, agent)
             agent_id, moment = str(row["id"]), now()
             require_self(by, agent_id, agent)
+            require_here(row)
             told = status or (AgentStatus.BUSY if tool else AgentStatus.ACTIVE)
             connection.execute(
                 "UPDATE agents SET last_activity = ?, status = ?, current_tool = ?, note = ?, door = ? WHERE id = ?",
@@ -256,10 +267,12 @@ class AgentRegistry:
         """The id of the agent that ``agent`` names, for something done by ``by`` on its behalf.
 
         An agent acts for itself alone, and what ``changes`` something needs a place. Raises NotFound, InvalidInput for
-        another's name or a retired agent, NotAdmitted.
+        another's name, a retired agent or one that lives on another device, NotAdmitted.
         """
-        agent_id = self.id_of(connection, agent)
+        row = _living(connection, agent)
+        agent_id = str(row["id"])
         require_self(by, agent_id, agent)
+        require_here(row)
         if by.kind is ActorKind.AGENT and changes:
             self.touch(connection, agent_id)
         return agent_id
@@ -272,11 +285,12 @@ class AgentRegistry:
         moment = to_text(now())
         row = connection.execute(
             "UPDATE agents SET last_activity = ?, status = CASE status WHEN 'busy' THEN 'busy' ELSE 'active' END"
-            " WHERE id = ? RETURNING admission, name, owner",
+            " WHERE id = ? RETURNING admission, name, owner, device, device_name",
             (moment, agent_id),
         ).fetchone()
         if row is None:
             raise NotFound(f"There is no agent {agent_id}.", "Register it first.")
+        require_here(row)
         if row["admission"] == Admission.WAITING:
             self.places.admit(connection)
             place = self.places.line(connection).get(agent_id)
@@ -316,23 +330,30 @@ class AgentRegistry:
             require_self(by, agent_id, agent)
             if by.kind is ActorKind.AGENT and not by.verified:
                 raise AccessDenied("The agent showed no key: it is not retired.", "Show it, or let the person do it.")
-            connection.execute(
-                "UPDATE agents SET admission = 'retired', status = 'inactive', current_tool = '', retired_at = ?,"
-                " note = ?, key_sha256 = '' WHERE id = ?",
-                (moment, without_secrets(reason), agent_id),
-            )
-            connection.execute(
-                "UPDATE leases SET ended_at = ?, ended_because = 'its agent was retired'"
-                " WHERE agent_id = ? AND ended_at IS NULL",
-                (moment, agent_id),
-            )
-            connection.execute(
-                "UPDATE sessions SET ended_at = ? WHERE agent_id = ? AND ended_at IS NULL", (moment, agent_id)
-            )
-            self._audit.append(connection, by, "agent.retire", agent_id, {"reason_sha256": sha256_hex(reason.encode())})
+            self.retire_within(connection, agent_id, moment, without_secrets(reason))
+            told = {"reason_sha256": sha256_hex(reason.encode())}
+            position = agent_touched(connection, agent_id)
+            self._audit.append(connection, by, "agent.retire", agent_id, told, journal=position)
             self.places.admit(connection)
         self.key_path(agent_id).unlink(missing_ok=True)
         return self.get(agent_id)
+
+    @staticmethod
+    def retire_within(connection: sqlite3.Connection, agent_id: str, moment: str, note: str) -> None:
+        """As ``retire``, in the caller's transaction, which frees the place, keeps the record and takes the key away."""
+        connection.execute(
+            "UPDATE agents SET admission = 'retired', status = 'inactive', current_tool = '', retired_at = ?,"
+            " note = ?, key_sha256 = '' WHERE id = ?",
+            (moment, note, agent_id),
+        )
+        connection.execute(
+            "UPDATE leases SET ended_at = ?, ended_because = 'its agent was retired'"
+            " WHERE agent_id = ? AND ended_at IS NULL",
+            (moment, agent_id),
+        )
+        connection.execute(
+            "UPDATE sessions SET ended_at = ? WHERE agent_id = ? AND ended_at IS NULL", (moment, agent_id)
+        )
 
     # Reading rows
 
@@ -357,6 +378,7 @@ class AgentRegistry:
             place=place,
             reason=self.places.reason() if place is not None else "",
             retired_at=_moment(row["retired_at"]),
+            device=row["device"],
         )
 
 
@@ -364,6 +386,29 @@ def require_self(by: Actor, agent_id: str, agent: str) -> None:
     """Raise InvalidInput when ``by`` is an agent, but not the one ``agent_id``, which was named as ``agent``."""
     if by.kind is ActorKind.AGENT and by.id != agent_id:
         raise InvalidInput(f"An agent cannot act as another, here as {agent}.", "Act under your own name.")
+
+
+def require_here(row: sqlite3.Row) -> None:
+    """Raise InvalidInput when the agent of this row lives on another device: it acts there alone."""
+    if row["device"]:
+        where = row["device_name"] or "another device"
+        raise InvalidInput(f"{row['name']} lives on {where}: it acts there.", "Register an agent of your own here.")
+
+
+def name_elsewhere(connection: sqlite3.Connection, row: sqlite3.Row, *, taken: bool = False) -> str:
+    """How an agent of another device is called here: by its own name where that is free, else with its device's.
+
+    ``row`` holds its ``id``, ``home_name`` and ``device_name``; ``taken`` says that the name alone is another's.
+    """
+    device = row["device_name"] or "elsewhere"
+    names = [row["home_name"], f"{row['home_name']}@{device}", f"{row['home_name']}@{device}-{row['id'][-6:]}"]
+    for name in names[int(taken) :]:
+        other = connection.execute(
+            "SELECT 1 FROM agents WHERE name = ? AND id <> ? AND admission <> 'retired'", (name, row["id"])
+        ).fetchone()
+        if other is None:
+            return str(name)
+    return f"{row['home_name']}@{row['id']}"
 
 
 def _living(connection: sqlite3.Connection, agent: str) -> sqlite3.Row:

@@ -14,6 +14,7 @@ from core.agentfs.audit import AuditTrail
 from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
 from core.agentfs.guard import Guard, Judged
+from core.agentfs.journal import journaled
 from core.errors import SealBroken, WorkspaceUnusable, WrongKey
 from core.ids import new_id, sha256_hex
 from core.model import Item, JSONObject, JSONValue, Kind, Level, Sensitivity
@@ -76,7 +77,7 @@ class ItemStore:
         self._contents = contents
         self._guard = guard
         self.audit = audit
-        self._by = by
+        self.by = by
 
     def put(
         self,
@@ -103,11 +104,11 @@ class ItemStore:
             return Written(item_id, row["sha256"], None, judged.level, judged.sensitive, judged.seal)
         data = self._guard.seal(item_id, write.data) if judged.seal else write.data
         if slot_id := self._guard.take_founded():
-            self.audit.append(connection, self._by, "keys.add", slot_id, {"kind": "key_file"})
+            self.audit.append(connection, self.by, "keys.add", slot_id, {"kind": "key_file"})
         sha256 = self._contents.write(connection, data, sealed=judged.seal)
         moment = to_text(now())
         base = str(row["sha256"]) if living else None
-        position = self._journal(connection, item_id, "put", sha256, base, moment)
+        position = journaled(connection, item_id, "put", sha256, base, moment)
         connection.execute(
             "INSERT INTO items (id, path, kind, owner, level, sha256, base_sha256, critical, size, metadata,"
             " created_at, updated_at, version, deleted, position, sensitive, sealed, agent_id)"
@@ -137,7 +138,7 @@ class ItemStore:
             },
         )
         told = {"sha256": sha256, "base": base, **(details or {})}
-        self.audit.append(connection, by or self._by, action or f"{write.kind}.put", item_id, told, journal=position)
+        self.audit.append(connection, by or self.by, action or f"{write.kind}.put", item_id, told, journal=position)
         freed = base if base != sha256 else None
         return Written(item_id, sha256, freed, judged.level, judged.sensitive, judged.seal)
 
@@ -152,7 +153,7 @@ class ItemStore:
         if judged.seal and item.kind is Kind.DOCUMENT:
             metadata |= {"title": str(metadata.get("source", item.path)).rpartition("/")[2]}
             metadata.pop("checksum", None)
-        position = self._journal(connection, item.id, "put", sha256, item.sha256, to_text(now()))
+        position = journaled(connection, item.id, "put", sha256, item.sha256, to_text(now()))
         connection.execute(
             "UPDATE items SET sha256 = ?, base_sha256 = ?, sealed = ?, metadata = ?, version = version + 1,"
             " position = ? WHERE id = ?",
@@ -160,7 +161,7 @@ class ItemStore:
         )
         action = "item.seal" if judged.seal else "item.unseal"
         told: JSONObject = {"sha256": sha256, "base": item.sha256}
-        self.audit.append(connection, self._by, action, item.id, told, journal=position)
+        self.audit.append(connection, self.by, action, item.id, told, journal=position)
         return sha256
 
     def content(self, item: Item) -> bytes:
@@ -189,16 +190,14 @@ class ItemStore:
         sha256 = str(row["sha256"])
         # What is written at this path later is something else: nobody has shared that. What it was kept from still is.
         connection.execute("DELETE FROM shares WHERE item_id = ? AND opted_out = 0", (item_id,))
-        position = self._journal(connection, item_id, "delete", sha256, sha256, moment)
+        position = journaled(connection, item_id, "delete", sha256, sha256, moment)
         connection.execute(
             "UPDATE items SET deleted = 1, base_sha256 = sha256, updated_at = ?, version = version + 1, position = ?"
             " WHERE id = ?",
             (moment, position, item_id),
         )
         told = {"base": sha256, **(details or {})}
-        self.audit.append(
-            connection, by or self._by, action or f"{row['kind']}.delete", item_id, told, journal=position
-        )
+        self.audit.append(connection, by or self.by, action or f"{row['kind']}.delete", item_id, told, journal=position)
         return sha256
 
     def get(self, item_id: str) -> Item | None:
@@ -212,6 +211,12 @@ class ItemStore:
     def changes_since(self, position: int, limit: int) -> list[Item]:
         """Items last changed after journal ``position``, oldest change first, each once in its latest state."""
         return self._many("SELECT * FROM items WHERE position > ? ORDER BY position LIMIT ?", (position, limit))
+
+    def own_changes_since(self, owner: str, position: int, limit: int) -> list[Item]:
+        """As ``changes_since``, of one owner's items."""
+        statement = "SELECT * FROM items WHERE position > ? AND owner = ? ORDER BY position LIMIT ?"
+        with translated(self._database.path):
+            return [_item(row) for row in self._database.connection().execute(statement, (position, owner, limit))]
 
     def documents_since(self, position: int, limit: int) -> list[Item]:
         """As ``changes_since``, documents alone."""
@@ -318,17 +323,6 @@ class ItemStore:
         with translated(self._database.path):
             row = self._database.connection().execute(statement, (parameter,)).fetchone()
         return _item(row) if row is not None else None
-
-    @staticmethod
-    def _journal(
-        connection: sqlite3.Connection, item_id: str, operation: str, sha256: str, base: str | None, moment: str
-    ) -> int:
-        cursor = connection.execute(
-            "INSERT INTO journal (item_id, operation, sha256, base_sha256, at) VALUES (?, ?, ?, ?, ?)",
-            (item_id, operation, sha256, base, moment),
-        )
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
 
 
 def _scannable(data: bytes) -> JSONValue:

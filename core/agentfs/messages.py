@@ -16,6 +16,7 @@ from core.agent_model import (
 )
 from core.agentfs.database import now, to_text
 from core.agentfs.items import ItemWrite
+from core.agentfs.journal import item_touched
 from core.agentfs.json_text import checked_json
 from core.agentfs.message_log import COLUMNS, EVERYONE, PERSON, SELECT, STEPS, MessageLog
 from core.agentfs.readable import check_readable
@@ -34,7 +35,7 @@ LARGEST_MESSAGE = 256 * 1024
 _UNVERIFIED = "The agent showed no key"
 _ADMITTED = "agent.admitted"
 _log = logging.getLogger(__name__)
-_SLOWEST = """
+SLOWEST = """
 UPDATE agent_communications SET status = (
     SELECT CASE
         WHEN count(*) = count(acknowledged_at) THEN 'acknowledged'
@@ -244,8 +245,10 @@ class MessageStore(MessageLog):
                 row = connection.execute(
                     "SELECT id FROM agent_communications WHERE sequence = ?", (sequence,)
                 ).fetchone()
-                connection.execute(_SLOWEST, {"sequence": sequence})
-                self._items.audit.append(connection, by, f"message.{status}", row["id"], {"recipient": agent_id})
+                connection.execute(SLOWEST, {"sequence": sequence})
+                told = {"recipient": agent_id}
+                journal = item_touched(connection, row["id"])
+                self._items.audit.append(connection, by, f"message.{status}", row["id"], told, journal=journal)
 
     def _receivers(
         self, connection: sqlite3.Connection, sender_id: str | None, to: str, by: Actor

@@ -43,12 +43,13 @@ class Places:
         ).fetchall()
         for candidate in waiting:
             taken = connection.execute(
-                "SELECT count(*) AS n FROM agents WHERE admission = 'admitted' AND type <> ?", (PERSON_TYPE,)
+                "SELECT count(*) AS n FROM agents WHERE admission = 'admitted' AND type <> ? AND device = ''",
+                (PERSON_TYPE,),
             ).fetchone()["n"]
             if taken >= self.policy.max_agents:
                 idle = connection.execute(
-                    "SELECT id FROM agents WHERE admission = 'admitted' AND type <> ? AND last_activity <= ?"
-                    " ORDER BY last_activity LIMIT 1",
+                    "SELECT id FROM agents WHERE admission = 'admitted' AND type <> ? AND device = ''"
+                    " AND last_activity <= ? ORDER BY last_activity LIMIT 1",
                     (PERSON_TYPE, alive),
                 ).fetchone()
                 if idle is None:

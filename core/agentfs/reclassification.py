@@ -18,11 +18,12 @@ from core.agentfs.contents import ContentStore
 from core.agentfs.database import Database, now, to_json, to_text, translated
 from core.agentfs.guard import Guard, Judged
 from core.agentfs.items import ItemStore
+from core.agentfs.journal import item_touched
 from core.agentfs.settings import SettingsStore
 from core.content_format import decode
 from core.errors import BailiwickError
 from core.ids import sha256_hex
-from core.model import Item, JSONValue, Kind, Sensitivity
+from core.model import Item, JSONObject, JSONValue, Kind, Sensitivity
 
 JUDGED_UNDER = "privacy.judged_under"
 OVERWRITING_OWED = "privacy.overwriting_owed"
@@ -147,6 +148,10 @@ class Reclassifier:
                 "UPDATE items SET sensitive = ?, level = ? WHERE id = ?",
                 (judged.sensitive.value, judged.level.value, item.id),
             )
+            if judged.level is not item.level and not freed:
+                journal = item_touched(connection, item.id)
+                told: JSONObject = {"level": judged.level.value}
+                self._items.audit.append(connection, self._items.by, "item.level", item.id, told, journal=journal)
             self._tell(connection, item, judged, content, sha256)
             if freed:
                 self._owe_overwriting(connection)

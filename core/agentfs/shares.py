@@ -10,6 +10,7 @@ from datetime import datetime
 from core.agent_model import Actor
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_text, translated
+from core.agentfs.journal import item_touched
 from core.model import JSONObject
 
 
@@ -81,7 +82,8 @@ class ShareStore:
             told: JSONObject = {"audience": audience, "name": name, "in_full": in_full}
             if lifted:
                 told = {**told, "lifted": list(lifted)}
-            self._audit.append(connection, by, "share.opt_out" if opted_out else "share.put", item_id, told)
+            action = "share.opt_out" if opted_out else "share.put"
+            self._audit.append(connection, by, action, item_id, told, journal=item_touched(connection, item_id))
         return True
 
     def remove(self, item_id: str, audience: str = "", name: str = "", *, by: Actor) -> int:
@@ -94,7 +96,8 @@ class ShareStore:
             ).fetchall()
             for row in taken:
                 told = {"audience": row["audience"], "name": row["name"]}
-                self._audit.append(connection, by, "share.remove", item_id, told)
+                journal = item_touched(connection, item_id)
+                self._audit.append(connection, by, "share.remove", item_id, told, journal=journal)
         return len(taken)
 
     def _select(self, clause: str, parameters: tuple[str, ...]) -> list[ShareRecord]:

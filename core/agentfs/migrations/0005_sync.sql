@@ -1,0 +1,106 @@
+-- How far this device is in the log of each area: seq is the last commit taken in, hash that of its stored bytes.
+CREATE TABLE sync_areas (
+    area TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('user', 'team', 'shared')),
+    name TEXT NOT NULL DEFAULT '',
+    seq INTEGER NOT NULL DEFAULT 0,
+    hash TEXT NOT NULL DEFAULT '',
+    scanned INTEGER NOT NULL DEFAULT 0,
+    synced_at TEXT,
+    problem TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+
+-- What both sides agreed on last, by path: the base of every comparison. present = 0: known, but not fetched.
+CREATE TABLE sync_base (
+    area TEXT NOT NULL REFERENCES sync_areas (area) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    version TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    item_id TEXT NOT NULL,
+    header TEXT NOT NULL,
+    content TEXT NOT NULL DEFAULT '',
+    object TEXT NOT NULL DEFAULT '',
+    first INTEGER NOT NULL DEFAULT 0,
+    length INTEGER NOT NULL DEFAULT 0,
+    encoding TEXT NOT NULL DEFAULT '',
+    sha256 TEXT NOT NULL DEFAULT '',
+    size INTEGER NOT NULL DEFAULT 0,
+    seq INTEGER NOT NULL,
+    present INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (area, path)
+) WITHOUT ROWID;
+CREATE INDEX sync_base_by_content ON sync_base (area, content) WHERE content <> '';
+CREATE INDEX sync_base_by_object ON sync_base (area, object) WHERE object <> '';
+CREATE INDEX sync_base_not_fetched ON sync_base (area, size) WHERE present = 0;
+
+-- The outbox: what changed here and is not in the log yet.
+CREATE TABLE sync_pending (
+    area TEXT NOT NULL REFERENCES sync_areas (area) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    size INTEGER NOT NULL DEFAULT 0,
+    since TEXT NOT NULL,
+    PRIMARY KEY (area, path)
+) WITHOUT ROWID;
+
+-- Every commit that was taken in, as it lies in the remote, so that a lost or exchanged one is noticed and put back.
+CREATE TABLE sync_commits (
+    area TEXT NOT NULL REFERENCES sync_areas (area) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    device TEXT NOT NULL,
+    at TEXT NOT NULL,
+    changes INTEGER NOT NULL,
+    raw BLOB,
+    PRIMARY KEY (area, seq)
+) WITHOUT ROWID;
+CREATE INDEX sync_commits_by_device ON sync_commits (device, at);
+
+-- The devices that wrote commits, with the newest audit head that each showed.
+CREATE TABLE sync_devices (
+    device TEXT PRIMARY KEY,
+    name TEXT NOT NULL DEFAULT '',
+    user TEXT NOT NULL DEFAULT '',
+    signing_key TEXT NOT NULL DEFAULT '',
+    audit_position INTEGER NOT NULL DEFAULT 0,
+    audit_hash TEXT NOT NULL DEFAULT '',
+    last_commit_at TEXT,
+    problem TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+
+-- Audit heads as they were seen, so that a trail that was cut off or rewritten shows.
+CREATE TABLE sync_audit_heads (
+    device TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    area TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (device, position, hash)
+) WITHOUT ROWID;
+
+-- While everything sealed is sealed again under the identity of a remote that is joined: under which hash it lies anew.
+CREATE TABLE resealed (
+    old TEXT PRIMARY KEY,
+    new TEXT NOT NULL,
+    identity TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Where an agent lives: the id of another device of the user, with what that device and the agent are called there;
+-- empty for those that live here. position is the journal's at the last change that the other devices have to hear of.
+ALTER TABLE agents ADD COLUMN device TEXT NOT NULL DEFAULT '';
+ALTER TABLE agents ADD COLUMN device_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE agents ADD COLUMN home_name TEXT NOT NULL DEFAULT '';
+ALTER TABLE agents ADD COLUMN position INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX agents_by_position ON agents (position);
+-- A position of their own for the agents that were here before.
+INSERT INTO sqlite_sequence (name, seq) SELECT 'journal', 0
+WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'journal') AND EXISTS (SELECT 1 FROM agents);
+UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'journal' AND EXISTS (SELECT 1 FROM agents);
+UPDATE agents SET position = (SELECT seq FROM sqlite_sequence WHERE name = 'journal') WHERE type <> 'person';
+
+-- Content versions as synchronising compares them, of what an item was at a journal position, under an identity's key.
+CREATE TABLE item_versions (
+    item_id TEXT PRIMARY KEY,
+    position INTEGER NOT NULL,
+    identity TEXT NOT NULL,
+    version TEXT NOT NULL
+) WITHOUT ROWID;
