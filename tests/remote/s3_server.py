@@ -1,6 +1,6 @@
 """A real S3 server over HTTP for tests: moto's behind one lock, or the one that the environment names.
 
-``from tests.remote.s3_server import bucket, s3_server`` gives a test module the two fixtures. Tests of several processes
+``from tests.remote.s3_server import bucket, s3_server`` gives a test module its fixtures. Tests of several processes
 hand on ``bucket.url`` and ``bucket.environ``. ``s3_process()`` starts the server in a process of its own, which can be
 stopped and started again with nothing in it; ``python -m tests.remote.s3_server PORT`` is that process.
 """
