@@ -69,6 +69,11 @@ class KeysChanged(Event):
     locked: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SyncChanged(Event):
+    """What is synchronised, or how, changed; published at most five times a second while something moves."""
+
+
 class Stage(StrEnum):
     """The long works whose progress is shown."""
 

@@ -11,9 +11,10 @@ from textual.message import Message
 from textual.widgets import Static
 
 from core.hardware.limits import LIMITS_TABLE
+from tui.amounts import UNKNOWN, percent_text, rate_text, size_text
 from tui.bridge import in_thread
 from tui.panes.base import Pane
-from tui.widgets.gauges import UNKNOWN, History, Meter
+from tui.widgets.gauges import History, Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,28 +30,6 @@ LABEL_WIDTH = 10
 AMOUNT_WIDTH = 22
 MOST_CORES = 32
 FEW_CORES = 4
-
-
-def size_text(count: float | None) -> str:
-    """Bytes with the unit that suits them: ``12 KiB``, ``1.5 GiB``."""
-    if count is None:
-        return UNKNOWN
-    value, unit = float(count), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if value < 1024:
-            break
-        value, unit = value / 1024, larger
-    return f"{value:.0f} {unit}" if value >= 10 or unit == "B" else f"{value:.1f} {unit}"
-
-
-def rate_text(count: float | None) -> str:
-    """Bytes per second."""
-    return UNKNOWN if count is None else f"{size_text(count)}/s"
-
-
-def percent_text(value: float | None) -> str:
-    """A percentage without decimals."""
-    return UNKNOWN if value is None else f"{value:.0f}%"
 
 
 def limits_reason(profile: HardwareProfile, limits: ResourceLimits) -> str:
