@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from core.model import DocumentContent, Passage
@@ -31,6 +32,12 @@ def encode(content: DocumentContent) -> bytes:
     }
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
     return text.encode("utf-8")
+
+
+def portable(content: DocumentContent) -> DocumentContent:
+    """``content`` as it is the same on every machine: its source is named by its place in what was added."""
+    place = content.metadata.get("path", "")
+    return replace(content, source=place if isinstance(place, str) else "")
 
 
 def decode(data: bytes) -> DocumentContent:

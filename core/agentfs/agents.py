@@ -21,6 +21,7 @@ from core.agent_model import (
 from core.agentfs.agent_keys import AgentKeys
 from core.agentfs.audit import AuditTrail
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.agentfs.elsewhere import name_elsewhere, require_here
 from core.agentfs.journal import agent_touched
 from core.agentfs.places import Places, next_ticket
 from core.agentfs.policy import AgentPolicy
@@ -151,8 +152,8 @@ class AgentRegistry:
                 )
                 self._audit.append(connection, by, "agent.key", agent_id)
             changed = (row["type"], row["capabilities"]) != (type, held)
-            position = agent_touched(connection, agent_id) if changed else None
-            self._audit.append(connection, by, "agent.register", agent_id, told, journal=position)
+            journal = agent_touched(connection, agent_id) if changed else None
+            self._audit.append(connection, by, "agent.register", agent_id, told, journal=journal)
         self.places.admit(connection, agent_id if row is None else "")
         return agent_id, row is None
 
@@ -340,7 +341,7 @@ class AgentRegistry:
 
     @staticmethod
     def retire_within(connection: sqlite3.Connection, agent_id: str, moment: str, note: str) -> None:
-        """As ``retire``, in the caller's transaction, which frees the place, keeps the record and takes the key away."""
+        """As ``retire``, in the caller's transaction, which keeps the record of it, and takes the key file away."""
         connection.execute(
             "UPDATE agents SET admission = 'retired', status = 'inactive', current_tool = '', retired_at = ?,"
             " note = ?, key_sha256 = '' WHERE id = ?",
@@ -386,29 +387,6 @@ def require_self(by: Actor, agent_id: str, agent: str) -> None:
     """Raise InvalidInput when ``by`` is an agent, but not the one ``agent_id``, which was named as ``agent``."""
     if by.kind is ActorKind.AGENT and by.id != agent_id:
         raise InvalidInput(f"An agent cannot act as another, here as {agent}.", "Act under your own name.")
-
-
-def require_here(row: sqlite3.Row) -> None:
-    """Raise InvalidInput when the agent of this row lives on another device: it acts there alone."""
-    if row["device"]:
-        where = row["device_name"] or "another device"
-        raise InvalidInput(f"{row['name']} lives on {where}: it acts there.", "Register an agent of your own here.")
-
-
-def name_elsewhere(connection: sqlite3.Connection, row: sqlite3.Row, *, taken: bool = False) -> str:
-    """How an agent of another device is called here: by its own name where that is free, else with its device's.
-
-    ``row`` holds its ``id``, ``home_name`` and ``device_name``; ``taken`` says that the name alone is another's.
-    """
-    device = row["device_name"] or "elsewhere"
-    names = [row["home_name"], f"{row['home_name']}@{device}", f"{row['home_name']}@{device}-{row['id'][-6:]}"]
-    for name in names[int(taken) :]:
-        other = connection.execute(
-            "SELECT 1 FROM agents WHERE name = ? AND id <> ? AND admission <> 'retired'", (name, row["id"])
-        ).fetchone()
-        if other is None:
-            return str(name)
-    return f"{row['home_name']}@{row['id']}"
 
 
 def _living(connection: sqlite3.Connection, agent: str) -> sqlite3.Row:

@@ -19,7 +19,7 @@ _RESERVED = ("everyone", "all", "bailiwick", PERSON_TYPE)
 
 def check_registration(name: str, type: str, capabilities: JSONObject | None, owner: str) -> None:  # noqa: A002 - the column's name
     """Raise InvalidInput for what cannot be registered, whoever is here already."""
-    _check(name, type, capabilities)
+    check_form(name, type, capabilities)
     check_readable([name, type, dict(capabilities or {})], "What is declared of the agent")
     if name.casefold() == owner.casefold():
         raise InvalidInput(f"{name} is the person's own name here.", "Choose another name for the agent.")
@@ -31,7 +31,8 @@ def _is_plain(name: str) -> bool:
     return unicodedata.normalize("NFKC", name) == name and len(alphabets) <= 1
 
 
-def _check(name: str, kind: str, capabilities: JSONObject | None) -> None:
+def check_form(name: str, kind: str, capabilities: JSONObject | None) -> None:
+    """As ``check_registration``, without regard to whose workspace it is and to what is secret in it."""
     if not _NAME.fullmatch(name) or name.casefold() in _RESERVED or not _is_plain(name) or looks_like_id(name):
         raise InvalidInput(
             f"{name!r} cannot be an agent's name.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -99,6 +100,44 @@ class ShareStore:
                 journal = item_touched(connection, item_id)
                 self._audit.append(connection, by, "share.remove", item_id, told, journal=journal)
         return len(taken)
+
+    def replace_within(
+        self, connection: sqlite3.Connection, item_id: str, shares: Iterable[ShareRecord], *, by: Actor
+    ) -> bool:
+        """Have exactly ``shares`` of the item, in the caller's transaction; says whether that changed anything."""
+        wanted = {(each.audience, each.name): each for each in shares}
+        present = {(each.audience, each.name): each for each in self.of(item_id)}
+        gone = [present[key] for key in sorted(present.keys() - wanted.keys())]
+        new = [
+            share
+            for key, share in sorted(wanted.items())
+            if (old := present.get(key)) is None or (old.in_full, old.opted_out) != (share.in_full, share.opted_out)
+        ]
+        for each in gone:
+            connection.execute(
+                "DELETE FROM shares WHERE item_id = ? AND audience = ? AND name = ?",
+                (item_id, each.audience, each.name),
+            )
+        for each in new:
+            connection.execute(
+                "INSERT OR REPLACE INTO shares (item_id, audience, name, in_full, opted_out, shared_by, at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    item_id,
+                    each.audience,
+                    each.name,
+                    int(each.in_full),
+                    int(each.opted_out),
+                    each.shared_by,
+                    to_text(each.at),
+                ),
+            )
+        for action, changed in (("share.remove", gone), ("share.put", new)):
+            for each in changed:
+                told: JSONObject = {"audience": each.audience, "name": each.name, "opted_out": each.opted_out}
+                journal = item_touched(connection, item_id)
+                self._audit.append(connection, by, action, item_id, told, journal=journal)
+        return bool(gone or new)
 
     def _select(self, clause: str, parameters: tuple[str, ...]) -> list[ShareRecord]:
         with translated(self._database.path):

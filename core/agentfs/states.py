@@ -21,7 +21,7 @@ from core.model import JSONValue, Kind, Level, Operation, Sensitivity
 
 LONGEST_KEY = 512
 _WHOSE = f"SELECT id, owner, type FROM agents WHERE id = {NAMED_AGENT}"  # noqa: S608 - our own constant
-_UPSERT = """
+UPSERT = """
 INSERT INTO agent_states (id, agent_id, state_key, state_value, updated_at, version, kind, critical, size, expires_at,
     level, sensitive, sealed_sha256)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -30,7 +30,7 @@ ON CONFLICT (id) DO UPDATE SET state_value = excluded.state_value, updated_at = 
     expires_at = excluded.expires_at, level = excluded.level, sensitive = excluded.sensitive,
     sealed_sha256 = excluded.sealed_sha256
 """
-_HISTORY = (
+HISTORY = (
     "INSERT INTO state_history (state_id, version, operation, sha256, kind, critical, actor, session_id, at,"
     " restored_from, sealed, sensitive) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
@@ -239,9 +239,9 @@ class StateStore(StateLog):
             written.sensitive.value if written is not None else "",
             written.sha256 if written is not None and sealed else None,
         )
-        connection.execute(_UPSERT, values)
+        connection.execute(UPSERT, values)
         connection.execute(
-            _HISTORY,
+            HISTORY,
             (
                 state_id,
                 version,

@@ -7,9 +7,10 @@ import json
 from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import to_json
+from core.content_format import decode, encode, portable
 from core.errors import AccessDenied, BailiwickError
-from core.model import Item, JSONValue, Operation, Sensitivity
-from core.privacy import Action, Audience, Purpose, decide, redact
+from core.model import Item, JSONValue, Kind, Operation, Sensitivity
+from core.privacy import Action, Audience, Decision, Purpose, decide, redact
 from core.privacy.cleared import Cleared
 
 
@@ -25,6 +26,8 @@ def release(agentfs: AgentFS, item: Item, audience: Audience, purpose: Purpose, 
     if decision.action is Action.SEAL and item.sealed:
         return Cleared(item.id, audience, purpose, decision, agentfs.contents.read(item.sha256))
     content = agentfs.items.content(item)
+    if item.kind is Kind.DOCUMENT and decision.action is not Action.SEAL:
+        content = _without_place(content)
     if decision.action is Action.SEAL:
         return Cleared(item.id, audience, purpose, decision, agentfs.guard.seal(item.id, content))
     try:
@@ -33,6 +36,30 @@ def release(agentfs: AgentFS, item: Item, audience: Audience, purpose: Purpose, 
         reason = error.message if isinstance(error, BailiwickError) else "Its content cannot be classified."
         agentfs.permissions.refuse(by, item, Operation.READ, "content", reason)
     return Cleared(item.id, audience, purpose, decision, data)
+
+
+def release_packed(agentfs: AgentFS, item: Item | None, name: str, packed: bytes) -> Cleared:
+    """``packed``, which the user's devices make an item of, or without ``item`` an agent, sealed for them.
+
+    Bound to ``name``, by which it is opened there, so that equal content need not be sent twice. Raises Locked.
+    """
+    devices = Audience.own_devices()
+    if item is None:
+        decision = Decision(
+            Action.SEAL, "level", "What is told of an agent leaves only sealed, to its owner's devices."
+        )
+    else:
+        decision = decide(agentfs.guard.rules, agentfs.permissions.subject(item), devices, Purpose.SYNC)
+    item_id = item.id if item is not None else ""
+    return Cleared(item_id, devices, Purpose.SYNC, decision, agentfs.guard.seal(name, packed))
+
+
+def _without_place(content: bytes) -> bytes:
+    """A document without the place where its file lies on this machine."""
+    try:
+        return encode(portable(decode(content)))
+    except ValueError:
+        return content
 
 
 def _unsealed(agentfs: AgentFS, content: bytes, *, redacts: bool) -> bytes:

@@ -7,15 +7,34 @@ user's devices alone can make, a plain one for what others own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import logging
+import sqlite3
+from dataclasses import dataclass, replace
 
 from core.agentfs.agentfs import AgentFS
-from core.model import JSONObject
-from core.privacy import Audience, Purpose
+from core.agentfs.database import translated
+from core.conflicts.records import ConflictStore
+from core.disclosure.release import release, release_packed
+from core.errors import InvalidInput, SealBroken, WorkspaceUnusable
+from core.model import Item, JSONObject, Level
+from core.privacy import Audience, AudienceKind, Purpose
 from core.privacy.cleared import Cleared
+from core.sync import things
+from core.sync.arriving import Arrival, Arrivals
 from core.sync.commit import Operation
-from core.sync.packing import Encoding
+from core.sync.conflicting import Conflicting
+from core.sync.item_header import ItemHeader
+from core.sync.leaving import Leaving, Travellers, agent_header, agent_version
+from core.sync.origin import FormerVersion, Origin
+from core.sync.packing import Encoding, compress, decompress
+from core.sync.things import Thing, agent_path, last_part, thing_at
+from core.sync.versions import RECEIVED, PlainKey, VersionKey, Versions
+from core.sync_model import Change
+
+__all__ = ["FormerVersion", "LocalTree", "LocalVersion", "Origin", "Outgoing"]
+_log = logging.getLogger(__name__)
+_PRIVATE_METADATA = frozenset({"source", "source_id", "checksum"})
+_LEVELS = {AudienceKind.TEAM: Level.TEAM, AudienceKind.PUBLIC: Level.PUBLIC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +66,6 @@ class Outgoing:
     encoding: Encoding
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where an operation came from: the user whose device signed its commit, the device, and when (advisory)."""
-
-    user: str
-    device: str
-    device_name: str = ""
-    at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FormerVersion:
-    """The version that both sides of a conflict began with; ``content`` as ``opened`` gave it, where it is at hand."""
-
-    version: str
-    header: JSONObject | None = None
-    content: bytes | None = None
-
-
 class LocalTree:
     """The local side of one workspace. Safe from any thread.
 
@@ -77,37 +77,161 @@ class LocalTree:
         self._agentfs = agentfs
         self._user = user
         self._device_name = device_name
+        self._travellers = Travellers(agentfs, device_name)
+        self._leaving = Leaving(agentfs, self._travellers)
+        self._versions = Versions(agentfs)
+        self._arrivals = Arrivals(agentfs, self._travellers, user)
+        self._conflicting = Conflicting(agentfs, ConflictStore(agentfs), self._leaving, self._arrivals.by, user)
+
+    # What is here
 
     def changed_since(self, position: int, limit: int = 1000) -> tuple[list[LocalVersion], int]:
         """The user's own items, and agents, that changed after journal ``position``: at most ``limit``, oldest first.
 
-        The number is the position up to which they are all; ask again with it until nothing comes.
+        The number is the position up to which they are all; ask again with it until nothing comes. What is damaged is
+        left out, and the log names it.
         """
-        raise NotImplementedError
+        newest = self._newest()
+        changes: list[tuple[int, Item | str]] = [
+            (item.position, item) for item in self._agentfs.items.own_changes_since(self._user, position, limit)
+        ]
+        changes += [
+            (at, agent_id) for agent_id, at in self._travellers.agents.changed_since(self._user, position, limit)
+        ]
+        changes.sort(key=lambda change: change[0])
+        changes = changes[:limit]
+        if not changes:
+            return [], max(position, newest)
+        key = self._versions.key()
+        made: list[tuple[str, int, str, str]] = []
+        found = [each for _, what in changes if (each := self._local(what, key, made)) is not None]
+        self._versions.remember(made)
+        return found, changes[-1][0] if len(changes) == limit else max(newest, changes[-1][0])
+
+    def _newest(self) -> int:
+        with translated(self._agentfs.database.path):
+            row = self._agentfs.database.connection().execute("SELECT max(position) FROM journal").fetchone()
+        return int(row[0] or 0)
+
+    def _local(self, what: Item | str, key: VersionKey, made: list[tuple[str, int, str, str]]) -> LocalVersion | None:
+        if isinstance(what, str):
+            version = self._agent_version(what, key)
+            return LocalVersion(agent_path(what), version) if version is not None else None
+        if what.deleted:
+            return LocalVersion(what.path, None)
+        try:
+            version = self._versions.known(what.id, what.position, key.identity)
+            if version is None:
+                version = self._leaving.version(what, key)
+                made.append((what.id, what.position, key.identity, version))
+        except (WorkspaceUnusable, SealBroken) as error:
+            latest = self._agentfs.items.get(what.id)
+            if latest is None or latest.position == what.position:
+                _log.warning("item %s cannot be read and does not travel: %s", what.id, error.message)
+            return None
+        return LocalVersion(what.path, version, what.size)
 
     def version(self, path: str) -> str | None:
-        """The version at ``path``, ``None`` where there is nothing now."""
-        raise NotImplementedError
+        """The version at ``path``, ``None`` where nothing is now. Raises WorkspaceUnusable for what is damaged."""
+        return self._version(path, self._versions.key())
+
+    def _version(self, path: str, key: VersionKey) -> str | None:
+        if thing_at(path) is Thing.AGENT:
+            return self._agent_version(last_part(path), key)
+        item = self._agentfs.items.at_path(path)
+        if item is None:
+            return None
+        known = self._versions.known(item.id, item.position, key.identity)
+        if known is not None:
+            return known
+        return self._leaving.version(item, key if item.owner == self._user else PlainKey())
+
+    def _agent_version(self, agent_id: str, key: VersionKey) -> str | None:
+        record = self._travellers.agents.record(agent_id)
+        return agent_version(record, key) if record is not None else None
+
+    # What goes out
 
     def outgoing(self, path: str, audience: Audience | None = None, purpose: Purpose = Purpose.SYNC) -> Outgoing | None:
         """What is at ``path`` as it leaves for ``audience``, the user's own devices by itself; ``None``: nothing is.
 
         For a team or the public it is the released form, whose version that of the item need not be. Raises
-        AccessDenied with the rule.
+        AccessDenied with the rule, InvalidInput for what is not the user's own.
         """
-        raise NotImplementedError
+        if thing_at(path) is Thing.AGENT:
+            return self._outgoing_agent(path, audience)
+        item = self._agentfs.items.at_path(path)
+        if item is None:
+            return None
+        if item.owner != self._user:
+            raise InvalidInput(f"{path} is {item.owner}'s: only its owner sends it.")
+        if audience is not None and audience.kind is not AudienceKind.OWN_DEVICES:
+            return self._released(item, audience, purpose)
+        key = self._versions.key()
+        header, plain = self._leaving.header(item), self._leaving.plain(item)
+        packed = self._leaving.packed(item, plain)
+        version = key.version(header.counted(key.content(plain)))
+        return self._sealed(path, item, header, version, packed, key)
+
+    def _outgoing_agent(self, path: str, audience: Audience | None) -> Outgoing | None:
+        record = self._travellers.agents.record(last_part(path))
+        if record is None:
+            return None
+        if record.party.owner != self._user or (audience and audience.kind is not AudienceKind.OWN_DEVICES):
+            raise InvalidInput("An agent goes to its user's own devices alone.")
+        key = self._versions.key()
+        return self._sealed(path, None, agent_header(record), agent_version(record, key), record.to_bytes(), key)
+
+    def _sealed(
+        self, path: str, item: Item | None, header: ItemHeader, version: str, packed: bytes, key: VersionKey
+    ) -> Outgoing:
+        content = key.content(packed)
+        cleared = release_packed(self._agentfs, item, _seal_name(content), compress(packed))
+        item_id = item.id if item is not None else last_part(path)
+        return Outgoing(
+            path, header.kind, item_id, version, header.to_json(), content, len(packed), cleared, Encoding.ZSTD_AGE
+        )
+
+    def _released(self, item: Item, audience: Audience, purpose: Purpose) -> Outgoing:
+        cleared = release(self._agentfs, item, audience, purpose, by=self._arrivals.by)
+        whole = self._leaving.header(item)
+        metadata = {name: value for name, value in whole.metadata.items() if name not in _PRIVATE_METADATA}
+        header = replace(
+            whole,
+            level=_LEVELS.get(audience.kind, whole.level),
+            metadata=metadata,
+            agent="",
+            shares=(),
+            about={},
+            parties=(),
+        )
+        key = PlainKey()
+        content = key.content(cleared.data)
+        return Outgoing(
+            item.path,
+            header.kind,
+            item.id,
+            key.version(header.counted(content)),
+            header.to_json(),
+            content,
+            len(cleared.data),
+            cleared,
+            Encoding.NONE,
+        )
+
+    # What arrives
 
     def opened(self, operation: Operation, stored: bytes) -> bytes:
         """The content of an operation out of its stored bytes (``place`` says where they lie) of the user's own area.
 
         Raises SealBroken, WrongKey.
         """
-        raise NotImplementedError
+        return decompress(self._agentfs.guard.open(_seal_name(operation.content), stored))
 
     @staticmethod
     def order(path: str) -> int:
         """In which order the operations of one commit or snapshot are applied, lowest first: agents before theirs."""
-        raise NotImplementedError
+        return things.order(path)
 
     @staticmethod
     def merges(path: str) -> bool:
@@ -116,7 +240,7 @@ class LocalTree:
         Then ``apply`` is given the version that is here now as ``expected``, and what it makes of both goes up by the
         next scan where it is not the remote's.
         """
-        raise NotImplementedError
+        return thing_at(path) in things.MERGING
 
     def apply(self, operation: Operation, content: bytes, *, expected: str | None, origin: Origin) -> bool:
         """Take in an operation that puts something, where the version here is ``expected``.
@@ -125,11 +249,41 @@ class LocalTree:
         InvalidInput for what no device of ours sends, or what is not ``origin.user``'s to send (nothing is done), and
         what another user may not put in the place of an item of the user's own.
         """
-        raise NotImplementedError
+        arrival = self._arrivals.read(operation, content, origin.user)
+        key = self._versions.key()
+        with self._agentfs.database.transaction() as connection:
+            if self._version(arrival.path, key) != expected:
+                return False
+            freed = self._take(connection, arrival, key)
+        self._agentfs.contents.discard_unused(freed)
+        return True
+
+    def _take(self, connection: sqlite3.Connection, arrival: Arrival, key: VersionKey) -> list[str]:
+        freed = self._arrivals.take(connection, arrival)
+        if arrival.thing is Thing.AGENT:
+            return freed
+        item = self._agentfs.items.at_path(arrival.path)
+        assert item is not None
+        if arrival.received:
+            self._versions.remember_within(connection, item.id, item.position, RECEIVED, arrival.version)
+        elif arrival.thing not in things.MERGING and item.level is arrival.header.level:
+            self._versions.remember_within(connection, item.id, item.position, key.identity, arrival.version)
+        return freed
 
     def delete(self, path: str, *, expected: str, origin: Origin) -> bool:
         """As ``apply``, of an operation that deletes. What cannot be deleted, a message, say, stays."""
-        raise NotImplementedError
+        if thing_at(path) in things.LASTING:
+            return self.version(path) == expected
+        key = self._versions.key()
+        with self._agentfs.database.transaction() as connection:
+            item = self._agentfs.items.at_path(path)
+            if item is None or self._version(path, key) != expected:
+                return False
+            if item.owner != origin.user:
+                raise InvalidInput(f"{path[:80]} is not {origin.user}'s to delete.")
+            freed = self._arrivals.drop(connection, item)
+        self._agentfs.contents.discard_unused(freed)
+        return True
 
     def conflict(
         self,
@@ -142,7 +296,49 @@ class LocalTree:
     ) -> bool:
         """Record that the version here, ``expected``, and the operation's were both made of ``base``; keep both.
 
-        The operation's version becomes the one here, in the same transaction; where either side deleted, the edit
-        stays or comes back. False: the version here is no longer ``expected``; nothing was done.
+        The operation's version becomes the one here, in the same transaction. Where either side deleted, the edit stays
+        or comes back, and the record is resolved by that. What merges by itself (``merges``), and documents that are
+        the same but for where they were cut, leave no record. False: the version here is no longer ``expected``;
+        nothing was done.
         """
-        raise NotImplementedError
+        puts = operation.change is not Change.DELETE
+        if puts and content is None:
+            raise InvalidInput(f"The content of {operation.path[:80]} is not at hand.")
+        arrival = self._arrivals.read(operation, content or b"", origin.user) if puts else None
+        if arrival is not None and (arrival.received or arrival.thing in things.MERGING):
+            return self.apply(operation, content or b"", expected=expected, origin=origin)
+        if origin.user != self._user:
+            raise InvalidInput(f"{operation.path[:80]} is not {origin.user}'s to change.")
+        former = self._former(operation, base)
+        key = self._versions.key()
+        freed: list[str] = []
+        with self._agentfs.database.transaction() as connection:
+            if self._version(operation.path, key) != expected:
+                return False
+            item = self._agentfs.items.at_path(operation.path)
+            self._conflicting.record(connection, operation, item, expected, arrival, base, former, origin)
+            if arrival is not None:
+                freed = self._take(connection, arrival, key)
+        self._agentfs.contents.discard_unused(freed)
+        return True
+
+    def _former(self, operation: Operation, base: FormerVersion | None) -> bytes | None:
+        """The base's content as it is compared, where it is at hand and whole."""
+        if base is None or base.content is None or base.header is None:
+            return None
+        told = replace(
+            operation,
+            change=Change.PUT,
+            version=base.version,
+            header=base.header,
+            kind=str(base.header.get("kind", "")),
+        )
+        try:
+            return self._arrivals.read(told, base.content, self._user).content
+        except InvalidInput:
+            return None
+
+
+def _seal_name(content: str) -> str:
+    """What the seal of content is bound to; it holds no blank."""
+    return f"content:{content}"

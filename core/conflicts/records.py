@@ -1,0 +1,356 @@
+"""Conflicts as items: what was changed differently in two places, with both versions whole, and what they began with.
+
+A conflict lies at ``conflicts/<id>`` and travels like everything else, so that it can be ruled on any device. There is
+one for each object and base; what differs later of the same object is added to it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from core.agent_model import Actor
+from core.agentfs.agentfs import AgentFS
+from core.agentfs.database import from_text, now, to_json, to_text, translated
+from core.agentfs.items import ItemWrite, Written
+from core.errors import InvalidInput, NotFound
+from core.ids import sha256_hex, stable_id
+from core.model import JSONObject, JSONValue, Kind, Level, Sensitivity
+
+FORMAT = 1
+FOLDER = "conflicts"
+_SOURCES = {Sensitivity.NONE: 0, Sensitivity.PATTERN: 1, Sensitivity.UNKNOWN: 2, Sensitivity.SECRET: 3}
+
+
+class ConflictStatus(StrEnum):
+    """Whether somebody has to rule still."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One version of the object. ``version`` is ``None`` where it was deleted, and there is no content then.
+
+    ``content`` is ``None`` too where it is not at hand, which happens to a base. ``header`` is what travelled with it.
+    ``who`` changed it on ``device``, at a moment that decides nothing.
+    """
+
+    version: str | None
+    content: bytes | None = None
+    header: JSONObject | None = None
+    who: str = ""
+    device: str = ""
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictRecord:
+    """One conflict. ``base`` is what both sides began with, ``None`` where there was nothing.
+
+    ``others`` are further versions of the same object that were made of the same base. ``outcome`` says how it was
+    resolved, empty while it is open. ``kind`` is the item's, or ``agent``.
+    """
+
+    id: str
+    path: str
+    kind: str
+    status: ConflictStatus
+    base: Side | None
+    local: Side
+    remote: Side
+    opened_at: datetime
+    updated_at: datetime
+    others: tuple[Side, ...] = ()
+    outcome: JSONObject = field(default_factory=dict)
+
+    @property
+    def item_path(self) -> str:
+        """Where the record itself lies."""
+        return f"{FOLDER}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictEntry:
+    """What a list shows of a conflict without opening it; ``path`` is that of the object."""
+
+    id: str
+    path: str
+    kind: str
+    status: ConflictStatus
+    opened_at: datetime
+    updated_at: datetime
+
+
+class ConflictStore:
+    """Safe from any thread and process."""
+
+    def __init__(self, agentfs: AgentFS) -> None:
+        self._agentfs = agentfs
+
+    def open_within(
+        self,
+        connection: sqlite3.Connection,
+        path: str,
+        kind: str,
+        base: Side | None,
+        local: Side,
+        remote: Side,
+        *,
+        owner: str,
+        found: Sensitivity,
+        by: Actor,
+    ) -> ConflictRecord:
+        """Keep both versions, in the caller's transaction; a conflict of the same object and base goes on.
+
+        ``found`` is why any of the versions is sensitive: the record is then too. Raises Locked.
+        """
+        moment = now()
+        record = ConflictRecord(
+            conflict_id(path, base.version if base is not None else None),
+            path, kind, ConflictStatus.OPEN, base, local, remote, moment, moment,
+        )  # fmt: skip
+        present = self._agentfs.items.at_path(record.item_path)
+        if present is not None:
+            before = read_record(self._agentfs.items.content(present))
+            record = _continued(before, record)
+            found = more_private(found, present.sensitive)
+        self.put_within(connection, record, owner=owner, found=found, by=by, action="conflict.open")
+        return record
+
+    def put_within(
+        self,
+        connection: sqlite3.Connection,
+        record: ConflictRecord,
+        *,
+        owner: str,
+        found: Sensitivity,
+        by: Actor,
+        action: str,
+    ) -> Written:
+        """Write the record as it is to be now, in the caller's transaction. Raises Locked."""
+        write = ItemWrite(
+            record.item_path,
+            Kind.DECISION,
+            owner,
+            write_record(record),
+            level=Level.PRIVATE,
+            critical=True,
+            metadata=metadata_of(record),
+            found=found,
+        )
+        return self._agentfs.items.put(connection, write, by=by, action=action, new_item_id=record.id)
+
+    def get(self, identifier: str) -> ConflictRecord:
+        """One conflict, by its id; raises NotFound, and Locked when it is sealed and the keys are locked."""
+        item = self._agentfs.items.at_path(f"{FOLDER}/{identifier.removeprefix(f'{FOLDER}/')}")
+        if item is None:
+            raise NotFound(f"There is no conflict {identifier}.", "`bailiwick conflicts list` shows them.")
+        return read_record(self._agentfs.items.content(item))
+
+    def all(self, status: ConflictStatus | None = None) -> list[ConflictEntry]:
+        """Every conflict, or those of one status, the oldest first; opens none."""
+        with translated(self._agentfs.database.path):
+            rows = (
+                self._agentfs.database.connection()
+                .execute(
+                    "SELECT metadata FROM items WHERE kind = ? AND deleted = 0"
+                    " AND path >= 'conflicts/' AND path < 'conflicts0'",
+                    (Kind.DECISION,),
+                )
+                .fetchall()
+            )
+        entries = [_entry(json.loads(row["metadata"])) for row in rows]
+        found = [each for each in entries if each is not None and status in (None, each.status)]
+        return sorted(found, key=lambda each: (each.opened_at, each.id))
+
+    def count_open(self) -> int:
+        """How many wait for a ruling."""
+        return len(self.all(ConflictStatus.OPEN))
+
+
+def conflict_id(path: str, base_version: str | None) -> str:
+    """The id that a conflict about ``path`` over that base has on every device."""
+    return stable_id("conflict", path, base_version or "")
+
+
+def more_private(one: Sensitivity, other: Sensitivity) -> Sensitivity:
+    """Of two reasons why something is sensitive the stronger one."""
+    return max(one, other, key=_SOURCES.__getitem__)
+
+
+def write_record(record: ConflictRecord) -> bytes:
+    """The record as canonical JSON."""
+    told: dict[str, JSONValue] = {
+        "v": FORMAT,
+        "id": record.id,
+        "path": record.path,
+        "kind": record.kind,
+        "status": record.status.value,
+        "base": _told(record.base) if record.base is not None else None,
+        "local": _told(record.local),
+        "remote": _told(record.remote),
+        "opened_at": to_text(record.opened_at),
+        "updated_at": to_text(record.updated_at),
+    }
+    if record.others:
+        told["others"] = [_told(each) for each in record.others]
+    if record.outcome:
+        told["outcome"] = dict(record.outcome)
+    return to_json(told).encode()
+
+
+def read_record(data: bytes) -> ConflictRecord:
+    """What ``write_record`` gave; raises InvalidInput for anything else."""
+    try:
+        told = json.loads(data)
+        if told["v"] != FORMAT:
+            raise InvalidInput("A newer version of Bailiwick has written this conflict.", "Update Bailiwick.")
+        return ConflictRecord(
+            id=_text(told["id"]),
+            path=_text(told["path"]),
+            kind=_text(told["kind"]),
+            status=ConflictStatus(told["status"]),
+            base=_side(told["base"]) if told["base"] is not None else None,
+            local=_side(told["local"]),
+            remote=_side(told["remote"]),
+            opened_at=from_text(told["opened_at"]),
+            updated_at=from_text(told["updated_at"]),
+            others=tuple(_side(each) for each in told.get("others", [])),
+            outcome=dict(told.get("outcome", {})),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InvalidInput(f"This is no record of a conflict ({type(error).__name__}).") from None
+
+
+def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
+    """What can be told of the record without opening it."""
+    return {
+        "id": record.id,
+        "object": record.path,
+        "object_kind": record.kind,
+        "status": record.status.value,
+        "opened_at": to_text(record.opened_at),
+        "updated_at": to_text(record.updated_at),
+    }
+
+
+def merged(one: ConflictRecord, other: ConflictRecord) -> ConflictRecord:
+    """The record that two devices come to which each wrote one of these, in whichever order they hear of them.
+
+    What was resolved stays so, of two resolutions the one that was written first; every version that either knows is
+    kept.
+    """
+    if one.id != other.id or one.path != other.path:
+        raise InvalidInput("These are records of different conflicts.")
+    first, second = sorted((one, other), key=_precedence)
+    sides = _different((*_sides(first), *_sides(second)))
+    kept = {each.version for each in (first.local, first.remote)}
+    return replace(
+        first,
+        base=_fuller(first.base, second.base),
+        opened_at=min(one.opened_at, other.opened_at),
+        updated_at=max(one.updated_at, other.updated_at) if first.status is ConflictStatus.OPEN else first.updated_at,
+        others=tuple(sorted((each for each in sides if each.version not in kept), key=_side_order)),
+    )
+
+
+def _precedence(record: ConflictRecord) -> tuple[bool, str, bytes]:
+    is_open = record.status is ConflictStatus.OPEN
+    return is_open, to_text(record.opened_at if is_open else record.updated_at), write_record(record)
+
+
+def _continued(before: ConflictRecord, later: ConflictRecord) -> ConflictRecord:
+    """``before``, open again over the versions that are at odds now; it keeps those that were."""
+    kept = {later.local.version, later.remote.version}
+    others = tuple(sorted((each for each in _different(_sides(before)) if each.version not in kept), key=_side_order))
+    return replace(later, base=_fuller(before.base, later.base), opened_at=before.opened_at, others=others)
+
+
+def _sides(record: ConflictRecord) -> tuple[Side, ...]:
+    return (record.local, record.remote, *record.others)
+
+
+def _different(sides: Iterable[Side]) -> list[Side]:
+    found: dict[str | None, Side] = {}
+    for side in sides:
+        found.setdefault(side.version, side)
+    return list(found.values())
+
+
+def _side_order(side: Side) -> tuple[str, str]:
+    return side.version or "", side.device
+
+
+def _fuller(one: Side | None, other: Side | None) -> Side | None:
+    if one is None or other is None:
+        return one or other
+    if (one.content is None) != (other.content is None):
+        return other if one.content is None else one
+    return min(one, other, key=lambda side: to_json(_told(side)))
+
+
+def _told(side: Side) -> JSONValue:
+    told: dict[str, JSONValue] = {"version": side.version}
+    if side.content is not None:
+        told["sha256"] = sha256_hex(side.content)
+        try:
+            told["content"] = side.content.decode("utf-8")
+        except UnicodeDecodeError:
+            told["content_base64"] = base64.b64encode(side.content).decode("ascii")
+    if side.header is not None:
+        told["header"] = dict(side.header)
+    if side.who:
+        told["who"] = side.who
+    if side.device:
+        told["device"] = side.device
+    if side.at is not None:
+        told["at"] = to_text(side.at)
+    return told
+
+
+def _side(told: Any) -> Side:
+    version = told["version"]
+    content: bytes | None = None
+    if "content" in told:
+        content = _text(told["content"]).encode()
+    elif "content_base64" in told:
+        content = base64.b64decode(told["content_base64"], validate=True)
+    if content is not None and sha256_hex(content) != told["sha256"]:
+        raise ValueError("another content")
+    header = told.get("header")
+    return Side(
+        _text(version) if version is not None else None,
+        content,
+        dict(header) if header is not None else None,
+        _text(told.get("who", "")),
+        _text(told.get("device", "")),
+        from_text(told["at"]) if "at" in told else None,
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value
+
+
+def _entry(metadata: Any) -> ConflictEntry | None:
+    try:
+        return ConflictEntry(
+            _text(metadata["id"]),
+            _text(metadata["object"]),
+            _text(metadata["object_kind"]),
+            ConflictStatus(metadata["status"]),
+            from_text(metadata["opened_at"]),
+            from_text(metadata["updated_at"]),
+        )
+    except (ValueError, TypeError, KeyError):
+        return None
