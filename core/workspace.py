@@ -17,7 +17,7 @@ from core.agentfs.settings import SettingsStore
 from core.config import Settings, cache_folder
 from core.engine import Duties, Engine
 from core.engine_access import EngineAccess
-from core.errors import BailiwickError, EngineHeld
+from core.errors import BailiwickError, EngineHeld, NotFound
 from core.events import (
     AgentsChanged,
     AuditGrew,
@@ -34,6 +34,7 @@ from core.hardware.pool import WorkerPool
 from core.hardware.profile import detect_hardware_capabilities, measure_storage
 from core.ids import sha256_hex
 from core.library import catalogue
+from core.library.arrived import find_arrived, remove_arrived
 from core.library.catalogue import StoredDocument
 from core.library.sources import READ_SOURCE, Origin, add_package, add_path, find_sources, remove_source
 from core.model import Answer, HardwareProfile, IndexCounts, JSONObject, Library, Problem, ResourceLimits, Source
@@ -61,10 +62,16 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What ``remove`` took away."""
+    """What ``remove`` took away: ``sources`` of this device, and what came from others under the ``arrived`` names."""
 
     sources: tuple[Source, ...]
     documents: int
+    arrived: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """What it was called, each once."""
+        return list(dict.fromkeys((*(source.name for source in self.sources), *self.arrived)))
 
 
 def _scrubbed(text: str) -> str:
@@ -173,11 +180,21 @@ class Workspace:
         return source
 
     def remove(self, target: str) -> Removal:
-        """Take away what was added as ``target``: a path, a library or ``LIBRARY@VERSION``; raises NotFound."""
-        sources = find_sources(self.agentfs, target, cwd=Path.cwd())
+        """Take away what was added as ``target``: a path, a library or ``LIBRARY@VERSION``; raises NotFound.
+
+        What another device added goes too, on every device, by its library or its path among the items.
+        """
+        arrived = find_arrived(self.agentfs, target)
+        try:
+            sources = find_sources(self.agentfs, target, cwd=Path.cwd())
+        except NotFound:
+            if not arrived:
+                raise
+            sources = []
         documents = sum(remove_source(self.agentfs, source) for source in sources)
+        documents += remove_arrived(self.agentfs, arrived, by=self.person)
         self._tell_engine()
-        return Removal(tuple(sources), documents)
+        return Removal(tuple(sources), documents, tuple(each.name for each in arrived))
 
     def reading_error(self, source: Source) -> str:
         """Why the reading of ``source`` as a whole failed when it was last tried; empty where it did not."""

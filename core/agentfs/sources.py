@@ -98,6 +98,13 @@ class SourceStore:
         """Forget a file that vanished."""
         connection.execute("DELETE FROM source_files WHERE source_id = ? AND path = ?", (source_id, path))
 
+    def forget_deleted(self, connection: sqlite3.Connection, source_id: str) -> None:
+        """Forget the files whose documents were deleted, on another device, say: they are read again."""
+        connection.execute(
+            "DELETE FROM source_files WHERE source_id = ? AND item_id IN (SELECT id FROM items WHERE deleted = 1)",
+            (source_id,),
+        )
+
     def with_problem(self, beginning: str) -> list[Source]:
         """The sources that have a file whose problem begins so."""
         with translated(self._database.path):

@@ -162,6 +162,7 @@ def _store(agentfs: AgentFS, source: Source) -> Source:
             name = f"{source.name}-{number}"
         named = replace(source, name=name)
         agentfs.sources.add(connection, named)
+        agentfs.sources.forget_deleted(connection, named.id)
         agentfs.queue.enqueue(connection, READ_SOURCE, {"source": named.id})
     stored = agentfs.sources.get(named.id)
     assert stored is not None

@@ -13,6 +13,7 @@ from core.agent_model import Actor, ActorKind
 from core.agentfs import travelling_sessions, travelling_states
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.items import ItemWrite, Written
+from core.agentfs.kinds import STATE_KINDS
 from core.agentfs.travelling_agents import AgentRecord, read_agent
 from core.agentfs.travelling_items import ArrivingItem
 from core.agentfs.travelling_messages import TravellingMessage, read_message
@@ -27,6 +28,13 @@ from core.sync.leaving import Travellers
 from core.sync.things import Thing, last_part, state_place, thing_at
 
 _PUBLISHED = "libraries/"
+_KINDS: dict[Thing, tuple[str, ...]] = {
+    Thing.AGENT: (Thing.AGENT.value,),
+    Thing.STATE: STATE_KINDS,
+    Thing.MESSAGE: (Kind.MESSAGE,),
+    Thing.SESSION: (Kind.SESSION,),
+    Thing.CONFLICT: (Kind.DECISION,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class Arrivals:
         path, thing = operation.path, thing_at(operation.path)
         if header.owner != sender or operation.version is None or operation.kind != header.kind:
             raise InvalidInput(f"What came for {path[:80]} is not its sender's to send.")
-        if (thing is Thing.AGENT) != (header.kind == Thing.AGENT.value):
+        if header.kind not in _KINDS.get(thing, tuple(Kind)):
             raise InvalidInput(f"What came for {path[:80]} is of another kind.")
         received = sender != self._user
         if received and thing not in (Thing.ITEM, Thing.STATE):
@@ -101,9 +109,6 @@ class Arrivals:
 
         Raises Locked where it has to be sealed, and InvalidInput where something of another owner lies at the path.
         """
-        for agent_id in (arrival.header.agent,) if arrival.thing is Thing.SESSION else ():
-            if agent_id not in {each.id for each in arrival.header.parties}:
-                raise InvalidInput(f"What came for {arrival.path[:80]} does not say whose it is.")
         if not arrival.received:
             self._travellers.agents.ensure(connection, arrival.header.parties, by=self.by)
         if arrival.agent is not None:
@@ -199,6 +204,9 @@ def _unpacked(arrival: Arrival) -> Arrival:
             _known(message.agents, header)
             return replace(arrival, message=message)
         case Thing.SESSION:
+            if last_part(arrival.path) != arrival.item_id:
+                raise InvalidInput("What came of a session does not lie where sessions do.")
+            _known([header.agent], header)
             session, calls = travelling_sessions.unpacked(content)
             return replace(arrival, content=session, calls=calls)
         case Thing.STATE:

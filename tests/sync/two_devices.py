@@ -102,9 +102,7 @@ def differ(source: Device, target: Device, path: str, base: FormerVersion | None
     sent = source.tree.outgoing(path)
     if sent is None:
         told = Operation(path, Change.DELETE, base.version if base is not None else None, None)
-        return target.tree.conflict(
-            told, None, expected=target.tree.version(path), base=base, origin=source.origin
-        )
+        return target.tree.conflict(told, None, expected=target.tree.version(path), base=base, origin=source.origin)
     told = operation(sent, base.version if base is not None else None)
     content = target.tree.opened(told, sent.cleared.data)
     return target.tree.conflict(told, content, expected=target.tree.version(path), base=base, origin=source.origin)

@@ -19,8 +19,8 @@ def remove(invocation: Invocation, target: str) -> None:
         removal = workspace.remove(target)
         if workspace.is_engine:
             workspace.wait_until_searchable()
-        names = ", ".join(source.name for source in removal.sources)
+        names = ", ".join(removal.names)
         invocation.answer(
-            {"removed": [source.name for source in removal.sources], "documents": removal.documents},
+            {"removed": removal.names, "documents": removal.documents},
             [f"Removed {names}: {removal.documents:,} documents."],
         )

@@ -1,0 +1,88 @@
+"""Records of conflicts: read as written, and the same on every device in whichever order they meet."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.conflicts.records import (
+    ConflictRecord,
+    ConflictStatus,
+    Side,
+    conflict_id,
+    merged,
+    read_record,
+    write_record,
+)
+from core.errors import InvalidInput
+
+PATH = "decisions/lamp"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+sides = st.builds(
+    Side,
+    st.none() | st.sampled_from(["a", "b", "c", "d"]),
+    st.none() | st.binary(max_size=6),
+    st.none() | st.just({"kind": "decision"}),
+    st.sampled_from(["", "mara"]),
+    st.sampled_from(["", "desk", "laptop"]),
+    st.none() | st.just(START),
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> ConflictRecord:
+    opened = START + timedelta(minutes=draw(st.integers(0, 3)))
+    status = draw(st.sampled_from(list(ConflictStatus)))
+    return ConflictRecord(
+        conflict_id(PATH, "base"),
+        PATH,
+        "decision",
+        status,
+        draw(st.none() | st.builds(Side, st.just("base"), st.none() | st.just(b"before"))),
+        draw(sides),
+        draw(sides),
+        opened,
+        opened + timedelta(minutes=draw(st.integers(0, 3))),
+        tuple(draw(st.lists(sides, max_size=2))),
+        {"take": "local"} if status is ConflictStatus.RESOLVED else {},
+    )
+
+
+def versions(record: ConflictRecord) -> set[str | None]:
+    return {each.version for each in (record.local, record.remote, *record.others)}
+
+
+@given(records())
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_a_record_is_read_as_it_was_written(record: ConflictRecord) -> None:
+    assert read_record(write_record(record)) == record
+
+
+@given(records(), records())
+@settings(max_examples=150, deadline=None, derandomize=True)
+def test_two_records_become_the_same_one_on_both_sides_and_stay_it(one: ConflictRecord, other: ConflictRecord) -> None:
+    both = merged(one, other)
+    assert both == merged(other, one)
+    assert versions(both) == versions(one) | versions(other)
+    assert (both.status is ConflictStatus.RESOLVED) == (ConflictStatus.RESOLVED in (one.status, other.status))
+    again = merged(both, one)
+    assert again == merged(again, both) == merged(again, one)
+
+
+def test_what_is_no_record_is_refused() -> None:
+    whole = write_record(
+        ConflictRecord("i", PATH, "decision", ConflictStatus.OPEN, None, Side("a", b"x"), Side(None), START, START)
+    )
+    for data in (
+        b"",
+        b"[]",
+        whole.replace(b'"v":1', b'"v":2'),
+        whole.replace(b'"open"', b'"ajar"'),
+        whole.replace(b'"content":"x"', b'"content":"y"'),
+        b'{"v":1}',
+    ):
+        with pytest.raises(InvalidInput):
+            read_record(data)
