@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from core.agentfs.agentfs import AgentFS
@@ -69,14 +72,15 @@ class Outgoing:
 class LocalTree:
     """The local side of one workspace. Safe from any thread.
 
-    Everything raises Locked while the keys are locked, before anything is changed: versions need them.
+    Everything raises Locked while the keys are locked, before anything is changed: versions need them. What is taken in
+    is noted in the audit trail as the engine's, through the door ``sync``.
     """
 
     def __init__(self, agentfs: AgentFS, user: str, device_name: str = "") -> None:
         """``user`` is whose items go out; ``device_name`` is how the other devices call this one."""
         self._agentfs = agentfs
         self._user = user
-        self._device_name = device_name
+        self._thread = threading.local()
         self._travellers = Travellers(agentfs, device_name)
         self._leaving = Leaving(agentfs, self._travellers)
         self._versions = Versions(agentfs)
@@ -251,12 +255,48 @@ class LocalTree:
         """
         arrival = self._arrivals.read(operation, content, origin.user)
         key = self._versions.key()
-        with self._agentfs.database.transaction() as connection:
+        with self._changing() as (connection, freed):
             if self._version(arrival.path, key) != expected:
                 return False
-            freed = self._take(connection, arrival, key)
-        self._agentfs.contents.discard_unused(freed)
+            freed += self._take(connection, arrival, key)
         return True
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Within the block, what this thread takes in is one transaction, committed at its end: many at once are quick.
+
+        What raises takes back its own part alone; what leaves the block takes back all. Nothing else of this thread may
+        begin a transaction in the block.
+        """
+        freed: list[str] = []
+        with self._agentfs.database.transaction():
+            self._thread.freed = freed
+            try:
+                yield
+            finally:
+                self._thread.freed = None
+        self._agentfs.contents.discard_unused(freed)
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[sqlite3.Connection, list[str]]]:
+        """A transaction, or a part of the one that ``together`` began, with the list of what is not held any more."""
+        together: list[str] | None = getattr(self._thread, "freed", None)
+        freed: list[str] = []
+        if together is None:
+            with self._agentfs.database.transaction() as connection:
+                yield connection, freed
+            self._agentfs.contents.discard_unused(freed)
+            return
+        connection = self._agentfs.database.connection()
+        connection.execute("SAVEPOINT arriving")
+        try:
+            yield connection, freed
+        except BaseException:
+            connection.execute("ROLLBACK TO arriving")
+            connection.execute("RELEASE arriving")
+            raise
+        connection.execute("RELEASE arriving")
+        together += freed
 
     def _take(self, connection: sqlite3.Connection, arrival: Arrival, key: VersionKey) -> list[str]:
         freed = self._arrivals.take(connection, arrival)
@@ -275,14 +315,13 @@ class LocalTree:
         if thing_at(path) in things.LASTING:
             return self.version(path) == expected
         key = self._versions.key()
-        with self._agentfs.database.transaction() as connection:
+        with self._changing() as (connection, freed):
             item = self._agentfs.items.at_path(path)
             if item is None or self._version(path, key) != expected:
                 return False
             if item.owner != origin.user:
                 raise InvalidInput(f"{path[:80]} is not {origin.user}'s to delete.")
-            freed = self._arrivals.drop(connection, item)
-        self._agentfs.contents.discard_unused(freed)
+            freed += self._arrivals.drop(connection, item)
         return True
 
     def conflict(
@@ -311,15 +350,13 @@ class LocalTree:
             raise InvalidInput(f"{operation.path[:80]} is not {origin.user}'s to change.")
         former = self._former(operation, base)
         key = self._versions.key()
-        freed: list[str] = []
-        with self._agentfs.database.transaction() as connection:
+        with self._changing() as (connection, freed):
             if self._version(operation.path, key) != expected:
                 return False
             item = self._agentfs.items.at_path(operation.path)
             self._conflicting.record(connection, operation, item, expected, arrival, base, former, origin)
             if arrival is not None:
-                freed = self._take(connection, arrival, key)
-        self._agentfs.contents.discard_unused(freed)
+                freed += self._take(connection, arrival, key)
         return True
 
     def _former(self, operation: Operation, base: FormerVersion | None) -> bytes | None:

@@ -10,7 +10,7 @@ from sync.two_devices import PERSON, USER, Device, carry, carry_changes, differ,
 
 from core.agentfs.items import ItemWrite
 from core.conflicts.records import ConflictStatus, ConflictStore
-from core.errors import Locked
+from core.errors import InvalidInput, Locked
 from core.model import Kind, Level, Sensitivity
 from core.sync.local_tree import FormerVersion
 
@@ -95,6 +95,35 @@ def test_the_user_who_goes_on_meanwhile_loses_nothing(devices: tuple[Device, Dev
     assert not laptop.tree.apply(told, content, expected=None, origin=desk.origin)
     assert laptop.agentfs.audit.head() == head
     assert laptop.agentfs.states.get("scout", "plan", by=PERSON).value == {"step": 3}
+
+
+def test_what_is_taken_in_together_is_there_together_or_not_at_all(devices: tuple[Device, Device]) -> None:
+    desk, laptop = devices
+    path = plan(desk)
+    desk.agentfs.states.put("scout", "other", 1, by=PERSON)
+    write(desk, 2)
+    told = {}
+    for each in (path, path.replace("plan", "other")):
+        sent = desk.tree.outgoing(each)
+        assert sent is not None
+        told[each] = operation(sent), laptop.tree.opened(operation(sent), sent.cleared.data)
+    before, head = laptop.versions(), laptop.agentfs.audit.head()
+
+    def take(*, gives_up: bool) -> None:
+        with laptop.tree.together():
+            for each, (said, content) in told.items():
+                with pytest.raises(InvalidInput):
+                    laptop.tree.apply(said, b"{", expected=before.get(each), origin=desk.origin)
+                assert not laptop.tree.apply(said, content, expected="0" * 64, origin=desk.origin)
+                assert laptop.tree.apply(said, content, expected=before.get(each), origin=desk.origin)
+            if gives_up:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take(gives_up=True)
+    assert (laptop.versions(), laptop.agentfs.audit.head()) == (before, head)
+    take(gives_up=False)
+    assert laptop.versions() == desk.versions()
 
 
 @pytest.mark.parametrize("deletes", ["desk", "laptop"])
