@@ -137,6 +137,11 @@ class SyncTables:
         row = self._one("SELECT seq FROM sync_commits WHERE area = ? AND hash = ?", (area, stored_hash))
         return int(row["seq"]) if row is not None else None
 
+    def device_of(self, area: str, seq: int) -> str:
+        """The device that wrote commit ``seq``, empty where it is not remembered."""
+        row = self._one("SELECT device FROM sync_commits WHERE area = ? AND seq = ?", (area, seq))
+        return str(row["device"]) if row is not None else ""
+
     # The base
 
     def base(self, area: str, path: str) -> Base | None:
@@ -263,6 +268,11 @@ class SyncTables:
         )
 
     # Devices
+
+    def device(self, device: str) -> tuple[str, str]:
+        """Name and user of a device as its card says, empty where no card was seen."""
+        row = self._one("SELECT name, user FROM sync_devices WHERE device = ?", (device,))
+        return (str(row["name"]), str(row["user"])) if row is not None else ("", "")
 
     def signing_key(self, device: str) -> str:
         """The device's public key as its card said, empty where no card was seen."""

@@ -1,0 +1,330 @@
+"""One area brought level with its log: pull, look what changed here, send it, commit, and read back what was committed.
+
+A commit is one object put where none is. Whatever the answer to that, the log is read: it alone tells who won, so an
+answer that is lost, or a request that arrives late, changes nothing. There is no lock, and no clock decides.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.agentfs.agentfs import AgentFS
+from core.agentfs.database import now
+from core.errors import BailiwickError, InvalidInput, RemoteUnreachable, WorkspaceUnusable
+from core.ids import new_id
+from core.privacy.cleared import Cleared
+from core.remote.store import ObjectStore
+from core.sync.areas import AreaLocks
+from core.sync.commit import LARGEST_COMMIT, MOST_CHANGES, AuditHead, Commit, Operation, checked_path
+from core.sync.devices import Devices
+from core.sync.failpoints import reached
+from core.sync.fetching import Fetcher
+from core.sync.local_tree import LocalTree, Outgoing
+from core.sync.log_reading import LogReader
+from core.sync.moving import UNWATCHED, Watch
+from core.sync.packing import Encoding
+from core.sync.pulling import EVERYTHING, FetchPolicy, Pulled, Puller
+from core.sync.segments import SEGMENT, write_segment
+from core.sync.sending import Sender
+from core.sync.signing import Signer
+from core.sync.tables import SyncTables
+from core.sync_model import Area, AreaKind, Change
+
+_log = logging.getLogger(__name__)
+_SCAN = 2000
+_MOST_AT_ONCE = 2000
+_MOST_BYTES = 64 * 1024 * 1024
+_TRIES = 40
+MANY_DELETED = 10
+
+
+class AsksFirst(BailiwickError):
+    """A safety brake: the sync goes on only when the person says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One operation to be committed, and the content that goes with it, if it is not in the area yet."""
+
+    operation: Operation
+    cleared: Cleared | None = None
+    encoding: Encoding = Encoding.NONE
+
+
+Build = Callable[[], Sequence[Draft]]
+"""Makes the drafts anew from what both sides agree on now: called again whenever somebody else committed first."""
+
+
+@dataclass(slots=True)
+class AreaResult:
+    """What a sync of one area did; ``problems`` are sentences about single items that were left out."""
+
+    sent: int = 0
+    received: int = 0
+    conflicts: int = 0
+    commits: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def took(self, pulled: Pulled) -> None:
+        """Add what a pull did."""
+        self.received += pulled.received
+        self.conflicts += pulled.conflicts
+        self.problems += pulled.problems
+
+
+class AreaSync:
+    """One area of one workspace. Not for several threads at once."""
+
+    def __init__(
+        self,
+        agentfs: AgentFS,
+        store: ObjectStore,
+        area: Area,
+        tree: LocalTree,
+        devices: Devices,
+        locks: AreaLocks,
+        signer: Signer,
+        *,
+        user: str,
+        watch: Watch = UNWATCHED,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """``pause`` waits between two tries to commit, where others commit at the same time."""
+        self.area = area
+        self.tables = SyncTables(agentfs.database)
+        self._agentfs = agentfs
+        self._store = store
+        self._tree = tree
+        self._locks = locks
+        self._signer = signer
+        self._watch = watch
+        self._pause = pause
+        self._reader = LogReader(store, locks, devices, watch)
+        self._fetcher = Fetcher(store, area.id, watch)
+        self._puller = Puller(locks, self.tables, tree, self._reader, self._fetcher, device=agentfs.device, user=user)
+        self._looked_back = False
+        self.tables.open_area(area)
+
+    # The whole
+
+    def run(self, policy: FetchPolicy = EVERYTHING, *, approved: bool = False) -> AreaResult:
+        """Bring the area level, both ways.
+
+        ``approved``: the person has answered the brake's question with yes. Raises AsksFirst, SealBroken for a log that
+        is not to be trusted, SyncCancelled, Locked, and what the store raises; what was done until then holds.
+        """
+        result = AreaResult()
+        self.pull(result, policy)
+        if self.area.kind is AreaKind.USER:
+            self.scan()
+            self._push(result, policy, approved=approved)
+        self.tables.set_synced(self.area.id)
+        self._cut_segments()
+        return result
+
+    def pull(self, result: AreaResult, policy: FetchPolicy = EVERYTHING) -> Pulled:
+        """Take in what others committed. Raises as ``run``."""
+        if not self._looked_back:
+            self._reader.require_known(self.tables.position(self.area.id))
+            self._looked_back = True
+        pulled = self._puller.pull(policy)
+        result.took(pulled)
+        return pulled
+
+    def scan(self) -> None:
+        """Note in the outbox what changed here since it was last looked; looks at what changed alone."""
+        area = self.area.id
+        position = self.tables.position(area).scanned
+        while True:
+            found, reached_position = self._tree.changed_since(position, _SCAN)
+            changed: list[tuple[str, int]] = []
+            level: list[str] = []
+            for each in found:
+                base = self.tables.base(area, each.path)
+                if each.version == (base.version if base is not None else None) or (
+                    base is not None and not base.present and each.version is None
+                ):
+                    level.append(each.path)
+                else:
+                    changed.append((each.path, each.size))
+            if found or reached_position != position:
+                self.tables.note_scanned(area, reached_position, changed, level)
+                reached("after-scan")
+            if not found:
+                return
+            position = reached_position
+
+    def fetch(self, paths: Sequence[str]) -> AreaResult:
+        """Get the content of what is known but not here. Raises NotFound for what is not known, and as ``run``."""
+        result = AreaResult()
+        result.took(self._puller.fetch_known(paths))
+        return result
+
+    # Committing
+
+    def commit(self, build: Build, result: AreaResult, policy: FetchPolicy = EVERYTHING) -> int:
+        """Commit what ``build`` makes, made anew as often as others commit first; how many operations went up.
+
+        They count once they were read back from the log. Raises RemoteUnreachable when it cannot be told whether they
+        are there: ask again. Raises as ``run`` besides.
+        """
+        sender = Sender(self._store, self._locks, self._watch)
+        try:
+            for attempt in range(_TRIES):
+                self._watch.check()
+                drafts = build()
+                if not drafts:
+                    return 0
+                commit = self._commit_of(self._placed(sender, drafts))
+                data = sender.encoded(commit, self._signer)
+                while len(data) > LARGEST_COMMIT:
+                    if len(commit.operations) == 1:
+                        raise InvalidInput(f"{commit.operations[0].path} is too large to be synchronised.")
+                    commit = replace(commit, operations=commit.operations[: len(commit.operations) // 2])
+                    data = sender.encoded(commit, self._signer)
+                sender.try_commit(commit, data)
+                pulled = self.pull(result, policy)
+                if commit.id in pulled.own:
+                    result.commits += 1
+                    result.sent += len(commit.operations)
+                    return len(commit.operations)
+                if not pulled.commits:
+                    # Nobody else was there: the request was lost, or is still on its way.
+                    self._pause(random.uniform(0.05, 0.2) * (attempt + 1))
+                    if attempt >= 4:
+                        raise RemoteUnreachable(
+                            f"The remote {self._store.name} does not take what is committed.", "Try again later."
+                        )
+                else:
+                    self._pause(random.uniform(0.01, 0.05) * min(attempt + 1, 8))
+        finally:
+            sender.close()
+        raise RemoteUnreachable("Others commit without pause.", "Try again.")
+
+    def _push(self, result: AreaResult, policy: FetchPolicy, *, approved: bool) -> None:
+        if not approved:
+            self._brake()
+        while True:
+            tried: list[str] = []
+
+            def build(tried: list[str] = tried) -> Sequence[Draft]:
+                self.scan()
+                return self._drafts(tried, result)
+
+            if not self.commit(build, result, policy):
+                return
+
+    def _brake(self) -> None:
+        """Raise AsksFirst when more than half of what both sides agreed on would be deleted."""
+        area = self.area.id
+        count = self.tables.count(area)
+        deleted = sum(1 for each in self.tables.pending(area) if self._tree.version(each.path) is None)
+        if deleted > MANY_DELETED and deleted * 2 > count:
+            raise AsksFirst(
+                f"{deleted:,} of {count:,} items were deleted here, and would be deleted on your other devices.",
+                "`bailiwick sync --yes` deletes them there; restore a snapshot or a backup if that was not meant.",
+            )
+
+    def _drafts(self, left_out: list[str], result: AreaResult) -> list[Draft]:
+        """The next operations from the outbox; what is level already leaves it."""
+        area = self.area.id
+        drafts: list[Draft] = []
+        level: list[str] = []
+        size = 0
+        for pending in self.tables.pending(area):
+            if len(drafts) >= min(_MOST_AT_ONCE, MOST_CHANGES) or size > _MOST_BYTES:
+                break
+            if pending.path in left_out:
+                continue
+            base = self.tables.base(area, pending.path)
+            try:
+                outgoing = self._tree.outgoing(checked_path(pending.path))
+            except (InvalidInput, WorkspaceUnusable) as refused:
+                left_out.append(pending.path)
+                result.problems.append(f"{pending.path}: {refused.message}")
+                continue
+            before = base.version if base is not None else None
+            if (outgoing.version if outgoing is not None else None) == before:
+                level.append(pending.path)
+            elif outgoing is None:
+                if base is not None and not base.present:
+                    level.append(pending.path)
+                else:
+                    drafts.append(Draft(Operation(pending.path, Change.DELETE, before, None)))
+            else:
+                drafts.append(self._draft(outgoing, before))
+                size += outgoing.size
+        if level:
+            with self.tables.database.transaction() as connection:
+                for path in level:
+                    self.tables.not_pending(connection, area, path)
+        return drafts
+
+    def _draft(self, outgoing: Outgoing, before: str | None) -> Draft:
+        place = self.tables.place_of_content(self.area.id, outgoing.content)
+        operation = Operation(
+            outgoing.path,
+            Change.PUT,
+            before,
+            outgoing.version,
+            outgoing.kind,
+            outgoing.item_id,
+            outgoing.header,
+            outgoing.content,
+            outgoing.size,
+            place,
+        )
+        return Draft(operation, outgoing.cleared if place is None else None, outgoing.encoding)
+
+    @staticmethod
+    def _placed(sender: Sender, drafts: Sequence[Draft]) -> list[Operation]:
+        """The operations of ``drafts``, once the content of all of them is in the remote."""
+        numbers: dict[int, int] = {}
+        by_content: dict[str, int] = {}
+        for index, draft in enumerate(drafts):
+            if draft.cleared is None:
+                continue
+            content = draft.operation.content
+            if content not in by_content:
+                by_content[content] = sender.add(draft.cleared, draft.encoding)
+            numbers[index] = by_content[content]
+        places = sender.finish()
+        return [
+            replace(draft.operation, place=places[numbers[index]]) if index in numbers else draft.operation
+            for index, draft in enumerate(drafts)
+        ]
+
+    def _commit_of(self, operations: Sequence[Operation]) -> Commit:
+        position = self.tables.position(self.area.id)
+        return Commit(
+            self.area.id,
+            position.seq + 1,
+            position.hash,
+            new_id(),
+            self._agentfs.device,
+            now(),
+            tuple(operations),
+            AuditHead(*self._agentfs.audit.head()),
+        )
+
+    def _cut_segments(self) -> None:
+        """Put the newest full segment where this device wrote its last commit."""
+        position = self.tables.position(self.area.id)
+        last = position.seq - position.seq % SEGMENT
+        if not last or position.seq - last > SEGMENT // 8:
+            return
+        remembered = self.tables.commits(self.area.id, last, last)
+        if not remembered or self.tables.device_of(self.area.id, last) != self._agentfs.device:
+            return
+        first = last - SEGMENT + 1
+        if self._cut == first:
+            return
+        commits = [raw for _, _, raw in self.tables.commits(self.area.id, first, last) if raw is not None]
+        write_segment(self._store, self.area.id, first, commits)
+        self._cut = first
+
+    _cut = 0
