@@ -60,7 +60,8 @@ class Agent:
     """One agent. ``place`` is its 1-based place in the line while it waits, and ``reason`` says why it does.
 
     ``note`` is what its last error said; ``current_tool`` is empty while no call runs. ``device`` is the id of the
-    other device that it lives on, empty where it is this one; all that is known of it then is what it was there.
+    other device that it lives on, with its name, empty where it is this one; all that is known of it then is what it
+    was there.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Agent:
     reason: str = ""
     retired_at: datetime | None = None
     device: str = ""
+    device_name: str = ""
 
     @property
     def responsibilities(self) -> tuple[str, ...]:

@@ -380,6 +380,7 @@ class AgentRegistry:
             reason=self.places.reason() if place is not None else "",
             retired_at=_moment(row["retired_at"]),
             device=row["device"],
+            device_name=row["device_name"],
         )
 
 

@@ -24,7 +24,7 @@ from core.privacy import Audience, AudienceKind, Purpose
 from core.privacy.cleared import Cleared
 from core.sync import things
 from core.sync.arriving import Arrival, Arrivals
-from core.sync.commit import Operation
+from core.sync.commit import Operation, checked_path
 from core.sync.conflicting import Conflicting
 from core.sync.item_header import ItemHeader
 from core.sync.leaving import Leaving, Travellers, agent_header, agent_version
@@ -92,8 +92,8 @@ class LocalTree:
     def changed_since(self, position: int, limit: int = 1000) -> tuple[list[LocalVersion], int]:
         """The user's own items, and agents, that changed after journal ``position``: at most ``limit``, oldest first.
 
-        The number is the position up to which they are all; ask again with it until nothing comes. What is damaged is
-        left out, and the log names it.
+        The number is the position up to which they are all; ask again with it until nothing comes. What is damaged
+        or lies at a path that no commit can name is left out, and the log names it.
         """
         newest = self._newest()
         changes: list[tuple[int, Item | str]] = [
@@ -122,13 +122,14 @@ class LocalTree:
             version = self._agent_version(what, key)
             return LocalVersion(agent_path(what), version) if version is not None else None
         if what.deleted:
-            return LocalVersion(what.path, None)
+            return LocalVersion(what.path, None) if _travels(what.path) else None
         try:
+            checked_path(what.path)
             version = self._versions.known(what.id, what.position, key.identity)
             if version is None:
                 version = self._leaving.version(what, key)
                 made.append((what.id, what.position, key.identity, version))
-        except (WorkspaceUnusable, SealBroken) as error:
+        except (WorkspaceUnusable, SealBroken, InvalidInput) as error:
             latest = self._agentfs.items.get(what.id)
             if latest is None or latest.position == what.position:
                 _log.warning("item %s cannot be read and does not travel: %s", what.id, error.message)
@@ -374,6 +375,14 @@ class LocalTree:
             return self._arrivals.read(told, base.content, self._user).content
         except InvalidInput:
             return None
+
+
+def _travels(path: str) -> bool:
+    try:
+        checked_path(path)
+    except InvalidInput:
+        return False
+    return True
 
 
 def _seal_name(content: str) -> str:

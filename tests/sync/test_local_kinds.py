@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -247,3 +249,59 @@ def test_nothing_goes_out_or_comes_in_while_the_keys_are_locked(devices: tuple[D
     desk.agentfs.keys.lock()
     with pytest.raises(Locked):
         desk.tree.outgoing(path)
+
+
+def test_a_key_may_hold_whatever_its_agent_likes_and_what_no_commit_can_name_stays(
+    devices: tuple[Device, Device],
+) -> None:
+    desk, laptop = devices
+    scout = desk.agent("scout")
+    desk.agentfs.states.put("scout", "a//b/../c/", 1, by=scout)
+    with desk.agentfs.database.transaction() as connection:
+        for path in ("user-contributions/mara/docs/two\nlines.md", "decisions/../x"):
+            desk.agentfs.items.put(connection, ItemWrite(path, Kind.DECISION, USER, b"1"), by=PERSON)
+    settle(desk, laptop)
+    assert laptop.agentfs.states.get("scout", "a//b/../c/", by=PERSON).value == 1
+    assert {each.partition("/")[0] for each in laptop.versions()} == {"agents"}
+
+
+def test_changes_come_in_pages_and_no_further_than_they_are(devices: tuple[Device, Device]) -> None:
+    desk, _ = devices
+    scout = desk.agent("scout")
+    for number in range(5):
+        desk.agentfs.states.put("scout", f"key {number}", number, by=scout)
+    paths: list[str] = []
+    position = 0
+    while True:
+        page, position = desk.tree.changed_since(position, 2)
+        if not page:
+            break
+        assert len(page) <= 2
+        paths += [each.path for each in page]
+    assert len(paths) == len(set(paths)) == 6
+    desk.agentfs.states.put("scout", "key 1", "new", by=scout)
+    (changed,), _ = desk.tree.changed_since(position)
+    assert changed.path == f"agents/{scout.id}/state/key 1"
+
+
+def test_agents_of_a_workspace_from_before_go_out_too(tmp_path: Path) -> None:
+    root = tmp_path / "old"
+    root.mkdir(mode=0o700)
+    scripts = sorted((resources.files("core.agentfs") / "migrations").iterdir(), key=lambda entry: entry.name)
+    old = sqlite3.connect(root / "agentfs.db")
+    for script in scripts[:4]:
+        old.executescript(script.read_text())
+    old.execute(
+        "INSERT INTO agents (id, name, type, created_at, last_activity, owner, admission, key_sha256)"
+        " VALUES ('01hzzzzzzzzzzzzzzzzzzzzzzz', 'scout', 'poc', '2026-01-01T00:00:00+00:00',"
+        " '2026-01-01T00:00:00+00:00', 'mara', 'admitted', '')"
+    )
+    old.execute("PRAGMA user_version = 4")
+    old.commit()
+    old.close()
+    device = open_device(root, "old")
+    assert [each.path for each in device.changes()] == ["agents/01hzzzzzzzzzzzzzzzzzzzzzzz"]
+    assert device.changes() == []
+    device.agent("writer")
+    assert len(device.changes()) == 1
+    device.agentfs.close()

@@ -167,6 +167,7 @@ def _details(overview: AgentOverview) -> list[str]:
         "tools": ", ".join(agent.tools),
         "responsible for": ", ".join(agent.responsibilities),
         "owner": agent.owner,
+        "lives on": agent.device_name or agent.device,
         "door": agent.door,
         "client": agent.client,
         "seen": f"{clock(agent.last_activity)} ({since(agent.last_activity, now())})",
