@@ -305,3 +305,24 @@ def test_agents_of_a_workspace_from_before_go_out_too(tmp_path: Path) -> None:
     device.agent("writer")
     assert len(device.changes()) == 1
     device.agentfs.close()
+
+
+def test_the_narrower_boundaries_of_one_device_hold_on_both_and_that_settles(tmp_path: Path) -> None:
+    desk = open_device(tmp_path / "desk", "desk")
+    laptop = open_device(tmp_path / "laptop", "laptop", keys_of=desk)
+    (tmp_path / "laptop" / "privacy_config.yml").write_text(
+        "privacy:\n  boundaries:\n    custom_private_patterns: [decisions/*]\n"
+    )
+    write = ItemWrite("decisions/pick", Kind.DECISION, USER, b'"sqlite"', level=Level.TEAM)
+    with desk.agentfs.database.transaction() as connection:
+        desk.agentfs.items.put(connection, write, by=PERSON)
+    assert carry_changes(desk, laptop) == ["decisions/pick"]
+    assert carry_changes(laptop, desk) == ["decisions/pick"]
+    assert carry_changes(desk, laptop) == ["decisions/pick"]
+    assert laptop.changes() == desk.changes() == []
+    assert desk.versions() == laptop.versions()
+    for device, sealed in ((desk, True), (laptop, True)):
+        item = device.agentfs.items.at_path("decisions/pick")
+        assert item is not None
+        assert (item.level, item.sealed, device.agentfs.items.content(item)) == (Level.PRIVATE, sealed, b'"sqlite"')
+        device.agentfs.close()
