@@ -49,6 +49,7 @@ AGENTS = "Agents"
 MESSAGES = "Messages"
 AUDIT = "Audit"
 PRIVACY = "Privacy"
+SYNC = "Sync"
 WORK = "Work"
 APP = "Bailiwick"
 
@@ -64,6 +65,31 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("pane.privacy", "8", "show_pane('privacy')", "Privacy", "What is private, who would get what", PANES),
     ActionSpec("search.hits", "down", "down_to_hits", "Hits", "Go to the hits", FIND, "search", typing=True),
     ActionSpec("search.back", "escape", "back", "Back", "One step back", FIND, "search", typing=True),
+    ActionSpec("sync.back", "escape", "back", "Back", "Stop what runs, else no filter, else the overview", SYNC, "sync",
+               footer=True, typing=True),
+    ActionSpec("sync.answer", "b", "ask('answer')", "Answer", "Answer what a safety brake asks", SYNC, "sync",
+               footer=True),
+    ActionSpec("sync.fetch", "f", "ask('fetch')", "Fetch", "Fetch the content of the row at the cursor", SYNC, "sync",
+               footer=True),
+    ActionSpec("sync.now", "s", "ask('sync_now')", "Sync now", "Send and fetch what waits", SYNC, "sync", footer=True),
+    ActionSpec("sync.section", "right_square_bracket", "section(1)", "Section", "The next section", SYNC, "sync",
+               footer=True),
+    ActionSpec("sync.section.previous", "left_square_bracket", "section(-1)", "Previous section",
+               "The previous section", SYNC, "sync"),
+    ActionSpec("sync.pause", "p", "ask('pause')", "Pause / resume", "Move nothing until you go on", SYNC, "sync",
+               footer=True),
+    ActionSpec("sync.plan", "l", "ask('plan')", "Plan", "What a sync would do, with operations and price", SYNC, "sync",
+               footer=True),
+    ActionSpec("sync.strategy", "m", "ask('strategy')", "Strategy", "Realtime, adaptive, on demand, or by itself", SYNC,
+               "sync", footer=True),
+    ActionSpec("sync.verify", "v", "ask('verify')", "Verify", "Check that the whole remote is as it was written", SYNC,
+               "sync", footer=True),
+    ActionSpec("sync.repair", "r", "ask('repair')", "Repair", "Mend the remote from what this device has", SYNC, "sync",
+               footer=True),
+    ActionSpec("sync.remote", "e", "ask('set_remote')", "Set a remote", "A folder or bucket to synchronise with", SYNC,
+               "sync", footer=True),
+    ActionSpec("sync.join", "j", "ask('join')", "Join", "Join a remote that holds a workspace already", SYNC, "sync",
+               footer=True),
     ActionSpec("messages.back", "escape", "back", "Back", "Out of the message, the search, a filter", MESSAGES,
                "messages", footer=True, typing=True),
     ActionSpec("messages.next", "n", "match(1)", "Next match", "The next message that has the text", MESSAGES,

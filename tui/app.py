@@ -46,6 +46,7 @@ from tui.screens.too_small import TooSmallScreen, is_too_small
 from tui.widgets.cards import Card, CardColumn
 from tui.widgets.engine_note import EngineNote
 from tui.widgets.lock_note import LockNote
+from tui.widgets.pane_note import PaneNote
 from tui.widgets.status import Announcer, KeyLine, WorkStrip, key_hints
 from tui.widgets.tabs import PaneTabs, Tab, place_label
 
@@ -108,7 +109,7 @@ class BailiwickApp(ThemedApp):
         self._bridge: EventBridge | None = None
         self.tabs, self.host, self.cards = PaneTabs(), PaneHost(start), CardColumn()
         self.work_strip, self.engine_note, self.key_line = WorkStrip(), EngineNote(), KeyLine()
-        self.lock_note = LockNote()
+        self.lock_note, self.pane_note = LockNote(), PaneNote()
 
     def get_default_screen(self) -> Screen[None]:
         """The screen of the panes."""
@@ -123,6 +124,7 @@ class BailiwickApp(ThemedApp):
         with Horizontal(id="bottom"):
             yield self.work_strip
             yield self.engine_note
+            yield self.pane_note
             yield self.lock_note
         yield self.key_line
 
@@ -200,6 +202,8 @@ class BailiwickApp(ThemedApp):
         badges = {pane.PANE_ID: pane.badge() for pane in self.host.mounted}
         tabs = tuple(Tab(each.id, each.number, each.titles, badges.get(each.id, "")) for each in PANES)
         self.tabs.update_tabs(tabs, self.host.active_id, place_label(self.workspace.root) if self.workspace else "")
+        notes = {pane.PANE_ID: words for pane in self.host.mounted if (words := pane.note())}
+        self.pane_note.show(*next(iter(notes.items()), ("", "")))
         visible = self._columns >= WIDE and not self._zoomed
         self.screen_stack[0].set_class(visible, "-cards")
         self.host.show_cards(visible)
@@ -266,7 +270,8 @@ class BailiwickApp(ThemedApp):
 
     @on(PaneTabs.Chosen)
     @on(Card.Chosen)
-    async def _pane_chosen(self, message: PaneTabs.Chosen | Card.Chosen) -> None:
+    @on(PaneNote.Chosen)
+    async def _pane_chosen(self, message: PaneTabs.Chosen | Card.Chosen | PaneNote.Chosen) -> None:
         await self.action_show_pane(message.pane_id)
 
     async def action_show_pane(self, pane_id: str) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sync_data import FakeSync
+
 from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.guard import PrivacySettings
@@ -144,6 +146,7 @@ class FakeWorkspace:
         self.bus = EventBus()
         self.root = Path("/workspace")
         self.hardware = FakeHardware()
+        self.sync = FakeSync(self.bus)
         self.settings = FakeSettings()
         self.pool = WorkerPool(1)
         self.empty = empty

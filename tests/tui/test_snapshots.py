@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 from agent_data import Clock, fill
@@ -112,16 +111,6 @@ def test_agents(
         assert snap_compare(app, run_before=before, terminal_size=size)
     finally:
         workspace.close()
-
-
-@pytest.fixture
-def universal_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have this process read clocks in UTC."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.parametrize("size", SIZES)

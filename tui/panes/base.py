@@ -27,7 +27,7 @@ class Pane(Widget):
 
     A pane is hidden most of the time and then does no work: what moves by itself starts in ``shown`` and stops in
     ``hidden``. What its card needs on wide screens starts and stops in ``card_shown`` and ``card_hidden``. After
-    anything that ``card`` or ``badge`` would tell has changed, it calls ``tell_changed``.
+    anything that ``card``, ``badge`` or ``note`` would tell has changed, it calls ``tell_changed``.
     """
 
     PANE_ID: ClassVar[str]
@@ -100,6 +100,10 @@ class Pane(Widget):
 
     def badge(self) -> str:
         """A few characters for the tab, or nothing."""
+        return ""
+
+    def note(self) -> Content | str:
+        """A few words for the line at the bottom, whichever pane is in view, or nothing."""
         return ""
 
     def copy_text(self) -> str:

@@ -23,17 +23,18 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("right,down", "app.focus_next", "Other answer", show=False),
     ]
 
-    def __init__(self, question: str, yes: str) -> None:
+    def __init__(self, question: str, yes: str, *, no: str = "Keep it") -> None:
         super().__init__()
         self._question = question
         self._yes = yes
+        self._no = no
 
     def compose(self) -> ComposeResult:
         """The question; the harmless answer has the focus."""
         with Vertical(classes="dialog confirm"):
             yield Static(self._question, markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("Keep it", id="no")
+                yield Button(self._no, id="no")
                 yield Button(self._yes, id="yes", variant="error")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:

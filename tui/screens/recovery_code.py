@@ -8,6 +8,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.panes.privacy_reading import make_recovery_code
@@ -26,6 +27,12 @@ BEFORE = (
 AFTER = (
     "It is shown once and kept nowhere: write it down now. Whoever has it and the workspace's files can open all that "
     "is sealed. Once this closes, only another one can be made."
+)
+
+
+FOUNDED = (
+    "The remote is set. Its recovery code opens everything that is sealed there, on any machine. It is shown once and "
+    "kept nowhere: write it down now, and keep it apart from this machine."
 )
 
 
@@ -77,3 +84,30 @@ class RecoveryCodeScreen(WorkingScreen[None]):
         """However it closed, nothing keeps the code."""
         if self._code is not None:
             self._code.forget()
+
+
+class ShownCodeScreen(ModalScreen[None]):
+    """Shows a code that was made elsewhere, this one time; only Esc closes."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Close", show=False)]
+
+    def __init__(self, code: Secret) -> None:
+        super().__init__()
+        self._code = code
+
+    def compose(self) -> ComposeResult:
+        """The code, and what it is for."""
+        with Vertical(classes="dialog confirm recovery shown") as dialog:
+            dialog.border_title = "Recovery code"
+            dialog.border_subtitle = "Esc closes, for good"
+            yield Static(FOUNDED, id="recovery-text")
+            yield Static(Content.styled(self._code.text(), "bold $accent"), id="recovery-code")
+
+    def action_leave(self) -> None:
+        """Close; nothing keeps the code."""
+        self.query_one("#recovery-code", Static).update("")
+        self.dismiss(None)
+
+    def on_unmount(self) -> None:
+        """However it closed, nothing keeps the code."""
+        self._code.forget()
