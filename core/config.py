@@ -21,6 +21,7 @@ _CHOICES = {
     "user.tier": ("free", "pro"),
     "search.mode": ("hybrid", "vector", "text"),
     "encryption.scope": ("sensitive", "all"),
+    "sync.strategy": ("auto", "realtime", "adaptive", "on_demand"),
 }
 _MINIMUM = {
     "search.limit": 1,
@@ -30,6 +31,16 @@ _MINIMUM = {
     "agents.idle_seconds": 1,
     "agents.value_kb": 1,
     "agents.state_mb": 1,
+    "sync.excellent_ms": 1,
+    "sync.good_ms": 1,
+    "sync.offline_failures": 1,
+    "sync.high_volume_mb": 1,
+    "sync.realtime_batch_seconds": 1,
+    "sync.realtime_poll_seconds": 1,
+    "sync.realtime_idle_seconds": 1,
+    "sync.adaptive_batch_seconds": 1,
+    "sync.adaptive_poll_seconds": 1,
+    "sync.adaptive_idle_seconds": 1,
 }
 
 
@@ -83,6 +94,25 @@ class EncryptionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncSettings:
+    strategy: str
+    excellent_ms: int
+    good_ms: int
+    excellent_failures_percent: int
+    good_failures_percent: int
+    offline_failures: int
+    high_volume_mb: int
+    small_kb: int
+    realtime_batch_seconds: int
+    realtime_poll_seconds: int
+    realtime_idle_seconds: int
+    adaptive_batch_seconds: int
+    adaptive_poll_seconds: int
+    adaptive_idle_seconds: int
+    budget_cents: int
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenSettings:
     theme: str
 
@@ -99,6 +129,7 @@ class Settings:
     agents: AgentSettings
     audit: AuditSettings
     encryption: EncryptionSettings
+    sync: SyncSettings
     screen: ScreenSettings
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -121,6 +152,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "agents": AgentSettings,
     "audit": AuditSettings,
     "encryption": EncryptionSettings,
+    "sync": SyncSettings,
     "screen": ScreenSettings,
 }
 _TYPES: dict[str, str] = {

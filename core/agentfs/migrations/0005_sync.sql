@@ -104,3 +104,27 @@ CREATE TABLE item_versions (
     identity TEXT NOT NULL,
     version TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- What synchronising did and cost, as any process may show it. body is the JSON of a run, a sample or a choice.
+CREATE TABLE sync_history (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    noun TEXT NOT NULL CHECK (noun IN ('run', 'network', 'strategy')),
+    at TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX sync_history_by_noun ON sync_history (noun, position);
+CREATE TABLE sync_usage (
+    month TEXT PRIMARY KEY,
+    class_a INTEGER NOT NULL DEFAULT 0,
+    class_b INTEGER NOT NULL DEFAULT 0,
+    free INTEGER NOT NULL DEFAULT 0,
+    bytes_up INTEGER NOT NULL DEFAULT 0,
+    bytes_down INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+-- What happens now; number grows with every change, so that other processes notice.
+CREATE TABLE sync_live (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    number INTEGER NOT NULL,
+    at TEXT NOT NULL,
+    body TEXT NOT NULL
+) WITHOUT ROWID;
