@@ -113,6 +113,13 @@ class SyncSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    memory_mb: int
+    recent_mb: int
+    files_mb: int
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenSettings:
     theme: str
 
@@ -130,6 +137,7 @@ class Settings:
     audit: AuditSettings
     encryption: EncryptionSettings
     sync: SyncSettings
+    cache: CacheSettings
     screen: ScreenSettings
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -153,6 +161,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "audit": AuditSettings,
     "encryption": EncryptionSettings,
     "sync": SyncSettings,
+    "cache": CacheSettings,
     "screen": ScreenSettings,
 }
 _TYPES: dict[str, str] = {

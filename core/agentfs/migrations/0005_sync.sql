@@ -128,3 +128,35 @@ CREATE TABLE sync_live (
     at TEXT NOT NULL,
     body TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- What was read from the remote and is kept to be read again: names, each with the hash of its content. Moments are
+-- microseconds since the epoch. What is pinned stays named when its content is lost.
+CREATE TABLE cache_names (
+    name TEXT PRIMARY KEY,
+    sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    kept_at INTEGER NOT NULL,
+    pinned INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX cache_names_by_content ON cache_names (sha256);
+CREATE INDEX cache_pinned ON cache_names (sha256, size) WHERE pinned = 1;
+-- Where each content lies: in cache_bytes (is_recent), under cache/ by its hash (is_file), or both.
+CREATE TABLE cache_contents (
+    sha256 TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    is_recent INTEGER NOT NULL DEFAULT 0,
+    is_file INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX cache_recent_by_use ON cache_contents (used) WHERE is_recent = 1;
+CREATE INDEX cache_files_by_use ON cache_contents (used) WHERE is_file = 1;
+-- Apart from the rest, so that noting a use does not write the bytes anew.
+CREATE TABLE cache_bytes (
+    sha256 TEXT PRIMARY KEY REFERENCES cache_contents (sha256) ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+);
+-- How much each tier holds, and how often it was of use.
+CREATE TABLE cache_numbers (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) WITHOUT ROWID;
