@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sync.two_devices import PERSON, USER, Device, former, open_device, operation
+from sync.two_devices import PERSON, USER, Device, carry_changes, former, open_device, operation
 
 from core.agentfs.items import ItemWrite
+from core.agentfs.travelling_states import unpacked
 from core.conflicts.records import ConflictStore
 from core.model import JSONValue, Kind, Level
 from core.sync.commit import Operation
@@ -83,45 +85,46 @@ class Remote:
 class Meeting:
     """Two devices that change one path, and a remote that holds one version; each remembers what it last agreed on."""
 
-    def __init__(self, devices: Sequence[Device]) -> None:
+    def __init__(self, devices: Sequence[Device], path: str = PATH) -> None:
         self.devices = devices
+        self.path = path
         self.remote = Remote()
         self.bases: dict[str, FormerVersion | None] = {each.name: None for each in devices}
 
     def put(self, device: Device, number: int) -> None:
-        write = ItemWrite(PATH, Kind.DECISION, USER, f'"{device.name} {number}"'.encode())
+        write = ItemWrite(self.path, Kind.DECISION, USER, f'"{device.name} {number}"'.encode())
         with device.agentfs.database.transaction() as connection:
             device.agentfs.items.put(connection, write, by=PERSON)
 
     def delete(self, device: Device) -> None:
-        item = device.agentfs.items.at_path(PATH)
+        item = device.agentfs.items.at_path(self.path)
         if item is not None:
             with device.agentfs.database.transaction() as connection:
                 device.agentfs.items.delete(connection, item.id, by=PERSON)
 
     def sync(self, device: Device) -> None:
         """Take in what the remote has, as the planner says, and give it what is here then."""
-        here, base, remote = device.tree.version(PATH), self.bases[device.name], self.remote
+        here, base, remote = device.tree.version(self.path), self.bases[device.name], self.remote
         step = step_for(here, base.version if base is not None else None, remote.version)
         if step in (Step.TAKE, Step.REVIVE):
             assert remote.told is not None
             assert remote.origin is not None
             assert not device.tree.apply(remote.told, remote.content, expected="0" * 64, origin=remote.origin)
-            assert device.tree.version(PATH) == here
+            assert device.tree.version(self.path) == here
             assert device.tree.apply(remote.told, remote.content, expected=here, origin=remote.origin)
         elif step is Step.DROP:
             assert here is not None
-            assert device.tree.delete(PATH, expected=here, origin=device.origin)
+            assert device.tree.delete(self.path, expected=here, origin=device.origin)
         elif step is Step.CONFLICT:
             self._conflict(device, here, base)
-        sent = device.tree.outgoing(PATH)
-        self.bases[device.name] = former(device, PATH) if sent is not None else None
+        sent = device.tree.outgoing(self.path)
+        self.bases[device.name] = former(device, self.path) if sent is not None else None
         told = operation(sent) if sent is not None else None
         content = device.tree.opened(told, sent.cleared.data) if sent is not None and told is not None else b""
         self.remote = Remote(told, content, device.origin)
 
     def _conflict(self, device: Device, here: str | None, base: FormerVersion | None) -> None:
-        remote, item = self.remote, device.agentfs.items.at_path(PATH)
+        remote, item = self.remote, device.agentfs.items.at_path(self.path)
         assert item is not None
         assert remote.told is not None
         assert remote.origin is not None
@@ -132,16 +135,58 @@ class Meeting:
         for entry in store.all():
             record = store.get(entry.id)
             kept |= {each.content for each in (record.local, record.remote, *record.others)}
-        assert {mine, remote.content} <= kept
+        assert {mine, self.value_of(remote.content)} <= kept
+
+    def value_of(self, content: bytes) -> bytes:
+        """What is compared of content that travelled."""
+        return content
 
 
+class StateMeeting(Meeting):
+    """As Meeting, over a state; its history is told by the values that were ever the present one on a device."""
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        scout = devices[0].agent("scout")
+        super().__init__(devices, f"agents/{scout.id}/state/plan")
+        self.values: dict[str, set[object]] = {each.name: set() for each in devices}
+        carry_changes(devices[0], devices[1])
+
+    def put(self, device: Device, number: int) -> None:
+        device.agentfs.states.put("scout", "plan", f"{device.name} {number}", by=PERSON)
+        self.note(device)
+
+    def delete(self, device: Device) -> None:
+        if device.tree.version(self.path) is not None:
+            device.agentfs.states.delete("scout", "plan", by=PERSON)
+
+    def sync(self, device: Device) -> None:
+        super().sync(device)
+        self.note(device)
+
+    def value_of(self, content: bytes) -> bytes:
+        return unpacked(content)[0]
+
+    def note(self, device: Device) -> None:
+        self.values[device.name] |= {each.value for each in device.agentfs.states.all("scout", by=PERSON)}
+        if device.tree.version(self.path) is None:
+            return
+        states = device.agentfs.states
+        versions = states.history("scout", "plan", by=PERSON)
+        held = {states.value_at("scout", "plan", each.version, by=PERSON) for each in versions if each.sha256}
+        assert self.values[device.name] <= held
+        assert versions[0].version == states.get("scout", "plan", by=PERSON).version
+
+
+@pytest.mark.parametrize("kind", [Meeting, StateMeeting])
 @_LIGHT
 @given(
-    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["put", "delete", "sync"]), st.integers(0, 3)), max_size=14)
+    st.lists(st.tuples(st.integers(0, 1), st.sampled_from(["put", "delete", "sync"]), st.integers(0, 3)), max_size=14),
 )
-def test_two_devices_come_to_the_same_and_a_conflict_keeps_both(steps: list[tuple[int, str, int]]) -> None:
+def test_two_devices_come_to_the_same_and_a_conflict_keeps_both(
+    kind: type[Meeting], steps: list[tuple[int, str, int]]
+) -> None:
     with two_devices() as devices:
-        meeting = Meeting(devices)
+        meeting = kind(devices)
         for number, what, value in steps:
             if what == "put":
                 meeting.put(devices[number], value)
@@ -151,7 +196,7 @@ def test_two_devices_come_to_the_same_and_a_conflict_keeps_both(steps: list[tupl
                 meeting.sync(devices[number])
         for device in (*devices, *devices):
             meeting.sync(device)
-        assert devices[0].tree.version(PATH) == devices[1].tree.version(PATH)
+        assert devices[0].tree.version(meeting.path) == devices[1].tree.version(meeting.path)
 
 
 @given(values, st.sampled_from(list(Level)), st.booleans())
