@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ from core.model import Answer, IndexCounts, Kind, ResourceLimits, SearchMode, So
 if TYPE_CHECKING:
     from core.search.query import Query
     from core.services import Services
+    from core.sync.service import SyncService
+    from core.sync.worker import SyncWorker
 
 
 _log = logging.getLogger(__name__)
@@ -54,8 +56,9 @@ class Engine:
         *,
         role: str,
         duties: Duties,
+        sync: Callable[[], SyncService] | None = None,
     ) -> None:
-        """Raises EngineHeld when another process is the engine."""
+        """``sync`` gives what synchronises, once there is a remote. Raises EngineHeld when another is the engine."""
         agentfs.engine_lock.acquire(role, works=duties is not Duties.SEARCH)
         self._agentfs = agentfs
         self._bus = bus
@@ -66,6 +69,8 @@ class Engine:
         self._lock = threading.Lock()
         self._services: Services | None = None
         self._closed = False
+        self._sync = sync
+        self._sync_worker: SyncWorker | None = None
         self._accesses: Counter[str] = Counter()
         self._refusals: dict[str, float] = {}
         self._housekeeper = Housekeeper(agentfs, bus, settings.audit.retention_days)
@@ -90,6 +95,10 @@ class Engine:
         self._intake.stop()
         self._housekeeper.stop()
         with self._lock:
+            worker, self._sync_worker, self._sync = self._sync_worker, None, None
+        if worker is not None:
+            worker.stop()
+        with self._lock:
             self._closed = True
             services, self._services = self._services, None
         if services is not None:
@@ -109,6 +118,7 @@ class Engine:
 
     def truth_changed(self, change: TruthChange) -> None:
         """Something was committed, perhaps by another process: take up what concerns the engine."""
+        self._synchronise(change)
         if self._has_work():
             services = self._running()
             if change.sources:
@@ -116,6 +126,22 @@ class Engine:
             if change.items:
                 services.updater.wake()
             services.ingester.wake()
+
+    def _synchronise(self, change: TruthChange) -> None:
+        """Have the sync worker hear of a change; there is one once there is a remote."""
+        if self._sync_worker is None and self._duties is Duties.ALL and self._agentfs.settings.get("sync.remote"):
+            with self._lock:
+                if self._sync is not None and self._sync_worker is None:
+                    # Imported here: a workspace without a remote does without all that synchronising brings along.
+                    from core.sync.worker import SyncWorker
+
+                    self._sync_worker = SyncWorker(self._sync(), self._settings.sync, self._bus)
+                    self._sync_worker.start()
+        if (worker := self._sync_worker) is not None:
+            if change.items:
+                worker.items_changed()
+            else:
+                worker.look_again()
 
     def search(self, query: Query, *, wait_for_model: bool = False) -> Answer:
         """Answer ``query``; with ``wait_for_model`` the model is loaded first, else words answer while it loads."""

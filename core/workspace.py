@@ -27,6 +27,7 @@ from core.events import (
     KeysChanged,
     MessagesChanged,
     SourcesChanged,
+    SyncChanged,
 )
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.load import LoadSampler
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from core.crypto.secret import Secret
     from core.crypto.unlocking import Way
     from core.serving.calls import EngineCalls
+    from core.sync.service import SyncService
 
 _log = logging.getLogger(__name__)
 _STORAGE_SPEED = "hardware.storage_speed_mbps"
@@ -111,8 +113,19 @@ class Workspace:
 
         def build() -> Engine:
             needed = duties or Duties.SEARCH
-            return Engine(self.agentfs, self.bus, settings, limits, cache_folder(), role=role, duties=needed)
+            return Engine(
+                self.agentfs,
+                self.bus,
+                settings,
+                limits,
+                cache_folder(),
+                role=role,
+                duties=needed,
+                sync=lambda: self.sync,
+            )
 
+        self._sync: SyncService | None = None
+        self._sync_lock = threading.Lock()
         self._access = EngineAccess(self.agentfs.engine_lock, self.bus, build)
         try:
             self._enter(duties, or_viewer=or_viewer)
@@ -134,6 +147,17 @@ class Workspace:
             self._access.view(follow=lives_long)
         if lives_long or self.is_engine:
             self._watcher.start()
+
+    @property
+    def sync(self) -> SyncService:
+        """What synchronises this workspace with its remote."""
+        with self._sync_lock:
+            if self._sync is None:
+                # Imported here: a workspace without a remote does without it.
+                from core.sync.service import SyncService
+
+                self._sync = SyncService(self.agentfs, self.config, self.bus, self.person)
+            return self._sync
 
     @property
     def settings(self) -> SettingsStore:
@@ -159,6 +183,8 @@ class Workspace:
         self.hardware.sampler.close()
         self._watcher.stop()
         self._access.close()
+        if self._sync is not None:
+            self._sync.close()
         self.pool.close()
         self.agentfs.close()
 
@@ -329,6 +355,8 @@ class Workspace:
             self.bus.publish(AgentsChanged())
         if change.messages:
             self.bus.publish(MessagesChanged(self.agentfs.messages.count()))
+        if change.sync:
+            self.bus.publish(SyncChanged())
         if change.records:
             self.bus.publish(AuditGrew(change.audited))
         if (engine := self._access.engine) is not None:

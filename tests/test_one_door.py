@@ -52,6 +52,14 @@ CONNECTING = frozenset(
         "sse_starlette",
     )
 )
+# What the user named as the remote: a bucket, or a public library that is read.
+REMOTE = {
+    "remote/https.py",
+    "remote/multipart.py",
+    "remote/opening.py",
+    "remote/s3.py",
+    "remote/s3_errors.py",
+}
 LAUNCHING = frozenset({"subprocess", "os.system", "os.popen", "os.posix_spawn", "os.execv", "os.execvp"})
 # The engine's local door, both of its sides, listens and speaks on the loopback address alone.
 LOCAL_DOOR = {"serving/connection.py", "serving/door.py", "serving/client.py"}
@@ -96,8 +104,8 @@ def _users(wanted: frozenset[str]) -> set[str]:
     return found
 
 
-def test_only_the_local_door_and_the_model_download_connect() -> None:
-    assert _users(CONNECTING) <= LOCAL_DOOR | AGENTS_DOOR | MODEL_DOWNLOAD
+def test_only_doors_remotes_and_the_model_download_connect() -> None:
+    assert _users(CONNECTING) <= LOCAL_DOOR | AGENTS_DOOR | MODEL_DOWNLOAD | REMOTE
     assert _users(CONNECTING) >= (LOCAL_DOOR | AGENTS_DOOR) - {"serving/door.py"}
 
 

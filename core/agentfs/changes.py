@@ -56,7 +56,7 @@ class ChangeWatcher:
 @dataclass(frozen=True, slots=True)
 class TruthChange:
     """What a commit changed: items up to journal ``position``, what was added as a source, agents and all that is
-    theirs, messages, audit records up to ``audited``.
+    theirs, messages, audit records up to ``audited``, and what synchronising tells of itself.
     """
 
     position: int
@@ -66,6 +66,7 @@ class TruthChange:
     agents: bool
     messages: bool
     records: bool
+    sync: bool = False
 
 
 class TruthWatcher:
@@ -78,6 +79,7 @@ class TruthWatcher:
         self._position = 0
         self._audited = 0
         self._activity = ""
+        self._sync = 0
         self._watcher = ChangeWatcher(agentfs.database, self._look)
 
     def start(self) -> None:
@@ -92,6 +94,7 @@ class TruthWatcher:
         sources, position = frozenset(self._agentfs.sources.all()), self._agentfs.items.position()
         audited, activity = self._agentfs.audit.head()[0], self._agentfs.agents.last_activity()
         nouns = self._agentfs.audit.nouns_since(self._audited) if audited != self._audited else frozenset()
+        sync = self._agentfs.database.sync_number()
         change = TruthChange(
             position=position,
             audited=audited,
@@ -100,6 +103,7 @@ class TruthWatcher:
             agents=activity != self._activity or not AGENT_NOUNS.isdisjoint(nouns),
             messages="message" in nouns,
             records=audited != self._audited,
+            sync=sync != self._sync,
         )
         self._sources, self._position, self._audited, self._activity = sources, position, audited, activity
         self._changed(change)

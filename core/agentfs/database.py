@@ -74,6 +74,12 @@ class Database:
         with translated(self.path):
             return int(self.connection().execute("PRAGMA data_version").fetchone()[0])
 
+    def sync_number(self) -> int:
+        """A number that changes when synchronising told of something new."""
+        with translated(self.path):
+            row = self.connection().execute("SELECT number FROM sync_live").fetchone()
+        return int(row["number"]) if row is not None else 0
+
     def close(self) -> None:
         """Close every thread's connection."""
         with self._lock:

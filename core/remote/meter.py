@@ -56,6 +56,11 @@ class OperationMeter:
         for listener in self._listeners:
             listener(Request(milliseconds, up, down, answered))
 
+    def count_bytes(self, *, up: int = 0, down: int = 0) -> None:
+        """Add bytes that moved within a request that was counted already."""
+        with self._lock:
+            self._total += Operations(bytes_up=up, bytes_down=down)
+
     def total(self) -> Operations:
         """Everything counted so far."""
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.agentfs.agentfs import AgentFS
@@ -19,7 +19,7 @@ from core.ids import new_id
 from core.privacy.cleared import Cleared
 from core.remote.store import ObjectStore
 from core.sync.areas import AreaLocks
-from core.sync.commit import LARGEST_COMMIT, MOST_CHANGES, AuditHead, Commit, Operation, checked_path
+from core.sync.commit import LARGEST_COMMIT, MOST_CHANGES, AuditHead, Commit, Operation, Place, checked_path
 from core.sync.devices import Devices
 from core.sync.failpoints import reached
 from core.sync.fetching import Fetcher
@@ -27,12 +27,13 @@ from core.sync.local_tree import LocalTree, Outgoing
 from core.sync.log_reading import LogReader
 from core.sync.moving import UNWATCHED, Watch
 from core.sync.packing import Encoding
+from core.sync.planner import Step
 from core.sync.pulling import EVERYTHING, FetchPolicy, Pulled, Puller
 from core.sync.segments import SEGMENT, write_segment
 from core.sync.sending import Sender
 from core.sync.signing import Signer
 from core.sync.tables import SyncTables
-from core.sync_model import Area, AreaKind, Change
+from core.sync_model import Area, AreaKind, Change, Direction, PlannedChange
 
 _log = logging.getLogger(__name__)
 _SCAN = 2000
@@ -107,6 +108,8 @@ class AreaSync:
         self._fetcher = Fetcher(store, area.id, watch)
         self._puller = Puller(locks, self.tables, tree, self._reader, self._fetcher, device=agentfs.device, user=user)
         self._looked_back = False
+        self._unread = 0
+        self._cut = 0
         self.tables.open_area(area)
 
     # The whole
@@ -164,6 +167,34 @@ class AreaSync:
         result.took(self._puller.fetch_known(paths))
         return result
 
+    # Looking
+
+    def incoming(self, policy: FetchPolicy = EVERYTHING) -> Iterator[tuple[PlannedChange, Place | None]]:
+        """What a pull would do, and which content it would fetch for that. Raises as ``pull``; changes nothing."""
+        self._unread = 0
+        for each, step, fetches in self._puller.foreseen(policy):
+            operation = each.operation
+            change = Change.CONFLICT if step is Step.CONFLICT else operation.change
+            yield (
+                PlannedChange(self.area.id, Direction.DOWN, change, operation.path, operation.size),
+                operation.place if fetches else None,
+            )
+        self._unread = self._puller.unread
+
+    def unread(self) -> int:
+        """How many commits ``incoming`` found."""
+        return self._unread
+
+    def outgoing(self) -> Iterator[PlannedChange]:
+        """What a push would do; looks what changed here."""
+        if self.area.kind is not AreaKind.USER:
+            return
+        self.scan()
+        for each in self.tables.pending(self.area.id):
+            gone = self._tree.version(each.path) is None
+            change = Change.DELETE if gone else Change.PUT
+            yield PlannedChange(self.area.id, Direction.UP, change, each.path, 0 if gone else each.size)
+
     # Committing
 
     def commit(self, build: Build, result: AreaResult, policy: FetchPolicy = EVERYTHING) -> int:
@@ -207,7 +238,7 @@ class AreaSync:
 
     def _push(self, result: AreaResult, policy: FetchPolicy, *, approved: bool) -> None:
         if not approved:
-            self._brake()
+            self.brake()
         while True:
             tried: list[str] = []
 
@@ -218,7 +249,7 @@ class AreaSync:
             if not self.commit(build, result, policy):
                 return
 
-    def _brake(self) -> None:
+    def brake(self) -> None:
         """Raise AsksFirst when more than half of what both sides agreed on would be deleted."""
         area = self.area.id
         count = self.tables.count(area)
@@ -326,5 +357,3 @@ class AreaSync:
         commits = [raw for _, _, raw in self.tables.commits(self.area.id, first, last) if raw is not None]
         write_segment(self._store, self.area.id, first, commits)
         self._cut = first
-
-    _cut = 0

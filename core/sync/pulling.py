@@ -83,6 +83,7 @@ class Puller:
         self._fetcher = fetcher
         self._device = device
         self._user = user
+        self.unread = 0
 
     def pull(self, policy: FetchPolicy = EVERYTHING) -> Pulled:
         """Take in everything up to the end of the log.
@@ -105,6 +106,20 @@ class Puller:
             )
         self._advance(read)
         return pulled
+
+    def foreseen(self, policy: FetchPolicy = EVERYTHING) -> Iterator[tuple[Incoming, Step, bool]]:
+        """What ``pull`` would do now: each path, what would become of it, and whether its content would be fetched."""
+        position = self._tables.position(self._area.id)
+        read = list(self._reader.read(position))
+        self.unread = len(read)
+        for each in self._collapsed(read, joining=position.seq == 0):
+            if self._is_own_publication(each):
+                continue
+            step, here = self._step(each)
+            if step is Step.NOTHING or (step is Step.KEEP and each.operation.version is not None):
+                continue
+            puts = step in (Step.TAKE, Step.REVIVE, Step.CONFLICT)
+            yield each, step, puts and (here is not None or step is not Step.TAKE or policy.takes(each))
 
     def fetch_known(self, paths: Sequence[str]) -> Pulled:
         """Get the content of what is known but was not fetched; raises NotFound for what is not known."""

@@ -12,7 +12,7 @@ from core.agentfs.database import Database, from_text, now, to_json, to_text, tr
 from core.model import JSONObject
 from core.sync.commit import AuditHead, Commit, Operation, Place
 from core.sync.packing import Encoding
-from core.sync_model import Area, AreaKind
+from core.sync_model import Area, AreaKind, DeviceStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +255,41 @@ class SyncTables:
         """How many paths wait, and their bytes."""
         row = self._one("SELECT count(*) AS n, sum(size) AS bytes FROM sync_pending WHERE area = ?", (area,))
         return (int(row["n"]), int(row["bytes"] or 0)) if row is not None else (0, 0)
+
+    def missing_counts(self, area: str) -> tuple[int, int]:
+        """How many paths are known but were not fetched, and their bytes."""
+        row = self._one(
+            "SELECT count(*) AS n, sum(size) AS bytes FROM sync_base WHERE area = ? AND present = 0", (area,)
+        )
+        return (int(row["n"]), int(row["bytes"] or 0)) if row is not None else (0, 0)
+
+    def synced(self, area: str) -> tuple[datetime | None, str]:
+        """When the area was level last, and what keeps it from going on."""
+        row = self._one("SELECT synced_at, problem FROM sync_areas WHERE area = ?", (area,))
+        if row is None:
+            return None, ""
+        return from_text(row["synced_at"]) if row["synced_at"] else None, str(row["problem"])
+
+    def devices(self) -> list[DeviceStatus]:
+        """Every device that wrote a commit or showed a card; which of them this is, is for others to say."""
+        rows = self._all(
+            "SELECT d.*, (SELECT count(*) FROM sync_commits c WHERE c.device = d.device) AS commits"
+            " FROM sync_devices d ORDER BY last_commit_at DESC",
+            (),
+        )
+        return [
+            DeviceStatus(
+                row["device"],
+                row["name"],
+                row["user"],
+                False,
+                row["commits"],
+                from_text(row["last_commit_at"]) if row["last_commit_at"] else None,
+                row["audit_position"],
+                row["problem"],
+            )
+            for row in rows
+        ]
 
     def not_pending(self, connection: sqlite3.Connection, area: str, path: str) -> None:
         """The path waits no longer."""
