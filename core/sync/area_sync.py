@@ -40,6 +40,7 @@ _SCAN = 2000
 _MOST_AT_ONCE = 2000
 _MOST_BYTES = 64 * 1024 * 1024
 _TRIES = 40
+_NOTE_SECONDS = 30.0
 MANY_DELETED = 10
 
 
@@ -108,6 +109,7 @@ class AreaSync:
         self._fetcher = Fetcher(store, area.id, watch)
         self._puller = Puller(locks, self.tables, tree, self._reader, self._fetcher, device=agentfs.device, user=user)
         self._looked_back = False
+        self._noted_at = float("-inf")
         self._unread = 0
         self._cut = 0
         self.tables.open_area(area)
@@ -125,7 +127,9 @@ class AreaSync:
         if self.area.kind is AreaKind.USER:
             self.scan()
             self._push(result, policy, approved=approved)
-        self.tables.set_synced(self.area.id)
+        if result.sent or result.received or time.monotonic() - self._noted_at > _NOTE_SECONDS:
+            self.tables.set_synced(self.area.id)
+            self._noted_at = time.monotonic()
         self._cut_segments()
         return result
 

@@ -12,7 +12,7 @@ from core.sync.areas import AreaLocks
 from core.sync.commit import LARGEST_COMMIT, Commit, decode, log_key, stored_hash
 from core.sync.devices import Devices
 from core.sync.moving import UNWATCHED, Watch
-from core.sync.segments import SEGMENT, read_segment, segment_key
+from core.sync.segments import SEGMENT, read_segment
 from core.sync.signing import is_signed
 from core.sync.tables import Position
 
@@ -67,40 +67,27 @@ class LogReader:
             yield read
 
     def _stored(self, seq: int) -> Iterator[tuple[int, bytes]]:
-        """Numbers and stored bytes from ``seq`` on: one at first, then many at once, then whole segments."""
+        """Numbers and stored bytes from ``seq`` on: one at first, then ever more at once, then segments."""
         data = self._get(seq)
         if data is None:
             return
         yield seq, data
         seq += 1
+        ahead = 1
         with ThreadPoolExecutor(AHEAD) as pool:
             while True:
-                if (seq - 1) % SEGMENT == 0 and (segment := read_segment(self._store, self._locks.area.id, seq)):
-                    for data in segment:
+                if (seq - 1) % SEGMENT == 0 and ahead == AHEAD:
+                    for data in read_segment(self._store, self._locks.area.id, seq):
                         yield seq, data
                         seq += 1
-                    continue
-                for data in pool.map(self._get, range(seq, seq + AHEAD)):
+                # Up to the next boundary, from where on there may be a segment again.
+                last = min(seq + ahead, seq + SEGMENT - (seq - 1) % SEGMENT)
+                for data in pool.map(self._get, range(seq, last)):
                     if data is None:
                         return
                     yield seq, data
                     seq += 1
-                # Far behind: from the next boundary on there may be segments.
-                while (seq - 1) % SEGMENT and self._has_segments(seq):
-                    data = self._get(seq)
-                    if data is None:
-                        return
-                    yield seq, data
-                    seq += 1
-
-    def _has_segments(self, seq: int) -> bool:
-        first = seq + SEGMENT - (seq - 1) % SEGMENT
-        key = segment_key(self._locks.area.id, first)
-        if self._segment != (key, True):
-            self._segment = (key, self._store.head(key) is not None)
-        return self._segment[1]
-
-    _segment: tuple[str, bool] = ("", False)
+                ahead = min(AHEAD, 2 * ahead)
 
     def _get(self, seq: int) -> bytes | None:
         try:

@@ -8,6 +8,7 @@ from math import ceil
 from core.agentfs.agentfs import AgentFS
 from core.sync.area_sync import AreaSync, AsksFirst
 from core.sync.fetching import spans
+from core.sync.log_reading import AHEAD
 from core.sync.prices import cost_of
 from core.sync.pulling import FetchPolicy
 from core.sync.sending import PACK, SMALL
@@ -35,8 +36,8 @@ def planned(areas: Sequence[AreaSync], kind: str, policy: FetchPolicy) -> SyncPl
         commits = ceil(len(up) / _COMMIT)
         operations += Operations(
             class_a=ceil(small / PACK) + large + commits,
-            # The log is read to its end before and after each commit, and once where this device was last.
-            class_b=len(reads) + area.unread() + 2 + 2 * commits,
+            # The log is read to its end, a little beyond where much is new, and again after each commit.
+            class_b=len(reads) + area.unread() + min(area.unread(), AHEAD) + 2 + 2 * commits,
             bytes_up=sum(each.size for each in up),
             bytes_down=sum(span.end - span.first for span in reads),
         )

@@ -35,6 +35,7 @@ from core.sync_model import (
     AreaStatus,
     DeviceStatus,
     NetworkQuality,
+    Operations,
     PlannedChange,
     RemoteStatus,
     Repair,
@@ -63,6 +64,9 @@ _PAUSED, _FORCED, _ASKS, _PROBLEM = "sync.paused", "sync.forced", "sync.asks", "
 TELL_SECONDS = 0.2
 WAIT_SECONDS = 30.0
 _OLD_SECONDS = 20.0
+_UNCOUNTED = 50
+POLL = "poll"
+"""Why the worker looks at the remote where nothing changed here."""
 
 
 class SyncService:
@@ -81,6 +85,8 @@ class SyncService:
         self._areas: dict[str, AreaSync] = {}
         self._transfers: dict[str, Transfer] = {}
         self._told_at = 0.0
+        self._is_told = False
+        self._uncounted = Operations()
         self._stop = threading.Event()
         self._watch = Watch(self._moved, self._stop.is_set)
         self._network: NetworkMonitor | None = None
@@ -152,7 +158,7 @@ class SyncService:
 
     def spending(self) -> Spending:
         """What this month cost so far, and may cost."""
-        used = self._history.used()
+        used = self._history.used() + self._uncounted
         cost, budget = cost_of(used, self._remote().kind), self._settings.sync.budget_cents / 100
         return Spending(now().strftime("%Y-%m"), used, cost, budget, budget > 0 and cost >= budget)
 
@@ -217,7 +223,8 @@ class SyncService:
             started, at, before = now(), time.monotonic(), store.meter.total()
             choice, total = self.choice(), AreaResult()
             problem = cure = ""
-            self._tell(SyncActivity.SYNCING, force=True)
+            if why != POLL:
+                self._tell(SyncActivity.SYNCING, force=True)
             policy = FetchPolicy() if everything else self.policy()
             try:
                 for area in self._area_syncs(store):
@@ -249,12 +256,21 @@ class SyncService:
                 problem,
                 cure,
             )
-            if problem or total.sent or total.received or why != "poll":
+            if problem or total.sent or total.received or why != POLL:
                 self._history.add_run(run)
             else:
-                self._history.count(used)
-            self._tell(SyncActivity.IDLE, force=True)
+                # A look that found nothing is written down with the next ones, for it may be one of thousands a day.
+                self._uncounted += used
+            if self._uncounted.class_a + self._uncounted.class_b >= _UNCOUNTED:
+                self._flush()
+            if self._is_told:
+                self._tell(SyncActivity.IDLE, force=True)
             return run
+
+    def _flush(self) -> None:
+        uncounted, self._uncounted = self._uncounted, Operations()
+        if uncounted != Operations():
+            self._history.count(uncounted)
 
     def fetch(self, path: str) -> None:
         """Get one item that is known but not here. Raises NotFound, and as ``sync_now``."""
@@ -362,6 +378,7 @@ class SyncService:
         """End what moves here, and close connections."""
         self._stop.set()
         with self._lock:
+            self._flush()
             store, self._store = self._store, None
         if store is not None:
             store.close()
@@ -552,6 +569,7 @@ class SyncService:
         if not force and moment - self._told_at < TELL_SECONDS:
             return
         self._told_at = moment
+        self._is_told = activity is SyncActivity.SYNCING
         with self._telling:
             transfers: list[JSONValue] = [
                 {

@@ -15,7 +15,7 @@ from core.complaints import Complaints
 from core.config import SyncSettings
 from core.errors import BailiwickError
 from core.events import EventBus
-from core.sync.service import SyncService
+from core.sync.service import POLL, SyncService
 from core.sync.strategy import Pace, pace_of
 from core.sync_model import NetworkQuality, SyncRun
 
@@ -137,7 +137,7 @@ class SyncWorker:
             service.next_at = now() + timedelta(seconds=due - moment)
             return min(due - moment, 5.0)
         local = self._schedule.changed_at is not None
-        run = self._sync("changes here" if local else "poll")
+        run = self._sync("changes here" if local else POLL)
         moved = run is not None and bool(run.sent or run.received)
         self._schedule.ran(time.monotonic(), moved=moved, failed=run is None or bool(run.problem))
         return 0.0
