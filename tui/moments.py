@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 
@@ -36,3 +36,10 @@ def left(until: datetime, at: datetime) -> str:
 def clock(moment: datetime) -> str:
     """A moment on the person's own clock, to the second."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment_text(moment: datetime | None, at: datetime) -> str:
+    """How long ago it was; after ten days which day; ``never`` for none."""
+    if moment is None:
+        return "never"
+    return since(moment, at) if at - moment < timedelta(days=10) else clock(moment)[:10]

@@ -232,6 +232,9 @@ class FakeSync:
         self._call(f"answer {yes}")
         self.become(replace(self.now, asks=""))
 
+    def cancel(self) -> None:
+        self._call("cancel")
+
     def fetch(self, path: str) -> None:
         self._call(f"fetch {path}")
 
@@ -263,7 +266,7 @@ class FakeSync:
         self._call(f"ask {url}")
         return Secret("0123-4567-89AB")
 
-    def join(self, url: str, way: JoinWay, given: Secret | None) -> Joined:
+    def join(self, url: str, way: JoinWay, given: Secret | None = None) -> Joined:
         self._call(f"join {url} {way} {given.text() if given is not None else ''}")
         if way is JoinWay.APPROVAL and not self.approved.is_set():
             raise Unreachable("No other device has approved yet.")

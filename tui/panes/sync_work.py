@@ -67,6 +67,7 @@ class SyncWork:
         """Give up what runs; what is done stays done."""
         if self._stop is not None:
             self._stop.set()
+            self._sync.cancel()
             self._pane.contents.working = "Stopping …"
             self._pane.draw()
 
@@ -75,13 +76,13 @@ class SyncWork:
     def sync_now(self) -> None:
         """Sync, and say what moved."""
 
-        def told(run: SyncRun) -> None:
-            if run.problem:
-                self._say(f"{run.problem} {run.cure}".strip(), failed=True)
-            else:
-                self._say(f"{run.sent:,} sent, {run.received:,} received.")
+        self._long("Syncing …", lambda _: self._sync.sync_now(WHY), self._tell_run)
 
-        self._long("Syncing …", lambda _: self._sync.sync_now(WHY), told)
+    def _tell_run(self, run: SyncRun) -> None:
+        if run.problem:
+            self._say(f"{run.problem} {run.cure}".strip(), failed=True)
+        else:
+            self._say(f"{run.sent:,} sent, {run.received:,} received.")
 
     def plan(self) -> None:
         """Make a plan and show it."""
@@ -172,7 +173,7 @@ class SyncWork:
 
         def answered(yes: bool | None) -> None:
             if yes is not None:
-                self._short(lambda: self._sync.answer(yes))
+                self._long("Syncing …", lambda _: self._sync.answer(yes), lambda _: None)
 
         if status is not None and status.asks:
             self._pane.app.push_screen(BrakeScreen(status.asks), answered)

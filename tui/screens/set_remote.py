@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PLACEHOLDER = "/media/stick/bailiwick or s3://workflow-docs?profile=r2"
-CREDENTIALS = "Credentials come from the environment, the keychain or your AWS files: never write them here."
+CREDENTIALS = "Credentials come from the environment, the keychain or a file of yours: never write them here."
 ASK_SECONDS = 3.0
 
 

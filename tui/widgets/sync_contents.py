@@ -10,7 +10,7 @@ from textual.content import Content
 
 from core.sync_model import Change, Direction, SyncActivity
 from tui.amounts import counted, money_text, operations_text, size_text
-from tui.moments import clock
+from tui.moments import clock, moment_text
 from tui.panes.sync_reading import Section
 from tui.printable import printable
 from tui.widgets import sync_rows
@@ -21,7 +21,6 @@ from tui.widgets.sync_words import (
     bar,
     choice_text,
     glance,
-    moment_text,
     quality_line,
     sample_text,
     waiting,

@@ -10,11 +10,11 @@ from textual.content import Content
 
 from core.sync_model import Change, Direction
 from tui.amounts import counted, money_text, operations_text, percent_text, rate_text, size_text
-from tui.moments import clock
+from tui.moments import clock, moment_text
 from tui.printable import printable
 from tui.widgets.keyed_list import KeyedRow
 from tui.widgets.status import duration
-from tui.widgets.sync_words import STRATEGIES, amount_text, bar, moment_text
+from tui.widgets.sync_words import STRATEGIES, amount_text, bar
 
 if TYPE_CHECKING:
     from core.sync_model import (
@@ -110,7 +110,7 @@ def device_rows(devices: Sequence[DeviceStatus], width: int, at: datetime) -> li
     rows, wide = [], width >= WIDE_CELLS
     for each in devices:
         mark, style = ("!", "bold $error") if each.problem else _FINE
-        name = _fitted(f"{printable(each.name)}{' (this one)' if each.is_this else ''}", 24 if wide else 16)
+        name = _fitted(f"{printable(each.name)}{' (here)' if each.is_this else ''}", 24 if wide else 16)
         user = _fitted(printable(each.user), 8 if wide else 6)
         told: list[Part] = [(f"{mark} ", style), (name, "bold"), (f" {user}", "$muted")]
         told.append(f" {counted(each.commits, 'commit'):>{12 if wide else 11}}  {moment_text(each.last_commit_at, at)}")

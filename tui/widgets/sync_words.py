@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
 from core.sync_model import NetworkQuality, SyncActivity, SyncStrategy
 from tui.amounts import UNKNOWN, counted, percent_text, rate_text, size_text
-from tui.moments import clock, left, since, stretch
+from tui.moments import left, since, stretch
 from tui.printable import printable
 
 if TYPE_CHECKING:
@@ -248,10 +248,3 @@ def bar(done: int, total: int, cells: int) -> Content:
     """How much of it is done; without a bar's end while the total is not known."""
     filled = min(cells, cells * done // total) if total > 0 else 0
     return Content.assemble((BAR_FULL * filled, "$primary"), (BAR_REST * (cells - filled), "$track"))
-
-
-def moment_text(moment: datetime | None, at: datetime) -> str:
-    """How long ago, or on which day, or never."""
-    if moment is None:
-        return "never"
-    return since(moment, at) if at - moment < timedelta(days=10) else clock(moment)[:10]
