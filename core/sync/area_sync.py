@@ -17,7 +17,7 @@ from core.agentfs.database import now
 from core.errors import BailiwickError, InvalidInput, RemoteUnreachable, WorkspaceUnusable
 from core.ids import new_id
 from core.privacy.cleared import Cleared
-from core.remote.store import ObjectStore
+from core.remote.store import ObjectFacts, ObjectStore, checked_key
 from core.sync.areas import AreaLocks
 from core.sync.commit import LARGEST_COMMIT, MOST_CHANGES, AuditHead, Commit, Operation, Place, checked_path
 from core.sync.devices import Devices
@@ -29,10 +29,11 @@ from core.sync.moving import UNWATCHED, Watch
 from core.sync.packing import Encoding
 from core.sync.planner import Step
 from core.sync.pulling import EVERYTHING, FetchPolicy, Pulled, Puller
+from core.sync.releasing import Releasing, as_view, view_key
 from core.sync.segments import SEGMENT, write_segment
-from core.sync.sending import Sender
+from core.sync.sending import Sender, publish
 from core.sync.signing import Signer
-from core.sync.tables import SyncTables
+from core.sync.tables import Base, SyncTables
 from core.sync_model import Area, AreaKind, Change, Direction, PlannedChange
 
 _log = logging.getLogger(__name__)
@@ -112,6 +113,8 @@ class AreaSync:
         self._noted_at = float("-inf")
         self._unread = 0
         self._cut = 0
+        self._taken_back: dict[str, str] = {}
+        self._releasing = Releasing(agentfs, tree, area, user) if area.kind is not AreaKind.USER else None
         self.tables.open_area(area)
 
     # The whole
@@ -124,9 +127,9 @@ class AreaSync:
         """
         result = AreaResult()
         self.pull(result, policy)
-        if self.area.kind is AreaKind.USER:
-            self.scan()
-            self._push(result, policy, approved=approved)
+        self.scan()
+        self._push(result, policy, approved=approved or self.area.kind is not AreaKind.USER)
+        self._take_back(result)
         if result.sent or result.received or time.monotonic() - self._noted_at > _NOTE_SECONDS:
             self.tables.set_synced(self.area.id)
             self._noted_at = time.monotonic()
@@ -191,10 +194,10 @@ class AreaSync:
 
     def outgoing(self) -> Iterator[PlannedChange]:
         """What a push would do; looks what changed here."""
-        if self.area.kind is not AreaKind.USER:
-            return
         self.scan()
         for each in self.tables.pending(self.area.id):
+            if self._releasing is not None and self._releasing.outgoing(each.path) is None:
+                continue
             gone = self._tree.version(each.path) is None
             change = Change.DELETE if gone else Change.PUT
             yield PlannedChange(self.area.id, Direction.UP, change, each.path, 0 if gone else each.size)
@@ -226,6 +229,7 @@ class AreaSync:
                 if commit.id in pulled.own:
                     result.commits += 1
                     result.sent += len(commit.operations)
+                    self._show(drafts[: len(commit.operations)])
                     return len(commit.operations)
                 if not pulled.commits:
                     # Nobody else was there: the request was lost, or is still on its way.
@@ -276,8 +280,11 @@ class AreaSync:
             if pending.path in left_out:
                 continue
             base = self.tables.base(area, pending.path)
+            if base is not None and not self._is_own(base):
+                level.append(pending.path)
+                continue
             try:
-                outgoing = self._tree.outgoing(checked_path(pending.path))
+                outgoing = self._outgoing(checked_path(pending.path))
             except (InvalidInput, WorkspaceUnusable) as refused:
                 left_out.append(pending.path)
                 result.problems.append(f"{pending.path}: {refused.message}")
@@ -286,9 +293,11 @@ class AreaSync:
             if (outgoing.version if outgoing is not None else None) == before:
                 level.append(pending.path)
             elif outgoing is None:
-                if base is not None and not base.present:
+                if base is None or not base.present:
                     level.append(pending.path)
                 else:
+                    if base.place is not None:
+                        self._taken_back[pending.path] = base.place.key
                     drafts.append(Draft(Operation(pending.path, Change.DELETE, before, None)))
             else:
                 drafts.append(self._draft(outgoing, before))
@@ -298,6 +307,40 @@ class AreaSync:
                 for path in level:
                     self.tables.not_pending(connection, area, path)
         return drafts
+
+    def _outgoing(self, path: str) -> Outgoing | None:
+        return self._tree.outgoing(path) if self._releasing is None else self._releasing.outgoing(path)
+
+    def _is_own(self, base: Base) -> bool:
+        """Whether what both sides agreed on is this user's to change: in the user's own area everything is."""
+        return self._releasing is None or base.header.get("owner") == self._releasing.user
+
+    def _show(self, drafts: Sequence[Draft]) -> None:
+        """Put what was shared with everybody where everybody can read it."""
+        if self.area.kind is not AreaKind.SHARED or self._releasing is None:
+            return
+        for draft in drafts:
+            if draft.cleared is not None:
+                data = draft.cleared.data
+                kind = "application/json" if data[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
+                facts = ObjectFacts(kind, "gzip", "public, max-age=60")
+                key = view_key(self._releasing.user, draft.operation.path)
+                publish(self._store, checked_key(key), as_view(data), facts, replace=True)
+
+    def _take_back(self, result: AreaResult) -> None:
+        """Delete the objects of what was unshared, and look that they are gone."""
+        if self._releasing is None or not self._taken_back:
+            return
+        named = self.tables.objects(self.area.id)
+        for path, key in list(self._taken_back.items()):
+            keys = [key] if key not in named else []
+            if self.area.kind is AreaKind.SHARED:
+                keys.append(view_key(self._releasing.user, path))
+            self._store.delete(keys)
+            if any(self._store.head(each) is not None for each in keys):
+                result.problems.append(f"{path} was unshared, but the remote did not delete it.")
+            else:
+                del self._taken_back[path]
 
     def _draft(self, outgoing: Outgoing, before: str | None) -> Draft:
         place = self.tables.place_of_content(self.area.id, outgoing.content)

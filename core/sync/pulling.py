@@ -59,6 +59,8 @@ class FetchPolicy:
 
 
 EVERYTHING = FetchPolicy()
+PUBLISHED = "library"
+"""The kind of the operations that tell of files of published libraries."""
 
 
 class Puller:
@@ -113,7 +115,7 @@ class Puller:
         read = list(self._reader.read(position))
         self.unread = len(read)
         for each in self._collapsed(read, joining=position.seq == 0):
-            if self._is_own_publication(each):
+            if self._is_own_publication(each) or each.operation.kind == PUBLISHED:
                 continue
             step, here = self._step(each)
             if step is Step.NOTHING or (step is Step.KEEP and each.operation.version is not None):
@@ -187,6 +189,10 @@ class Puller:
                 if self._is_own_publication(each):
                     level.append((each, True))
                     continue
+                if each.operation.kind == PUBLISHED or self._is_published(each):
+                    # A file of a published library: known, and read when it is pulled.
+                    level.append((each, False))
+                    continue
                 step, here = self._step(each)
                 if step in (Step.TAKE, Step.REVIVE, Step.CONFLICT) and each.operation.version is not None:
                     if step is Step.TAKE and here is None and not policy.takes(each):
@@ -239,6 +245,10 @@ class Puller:
                         level.append((each, False))
                     else:
                         held.append(f"{each.operation.path}: {why}")
+
+    def _is_published(self, incoming: Incoming) -> bool:
+        known = self._tables.base(self._area.id, incoming.operation.path)
+        return known is not None and known.kind == PUBLISHED
 
     def _step(self, incoming: Incoming) -> tuple[Step, str | None]:
         path = incoming.operation.path

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from core.errors import RemoteUnreachable
 from core.ids import sha256_hex
 from core.privacy.cleared import Cleared
-from core.remote.store import ObjectStore
+from core.remote.store import ObjectFacts, ObjectStore
 from core.sync.areas import AreaLocks
 from core.sync.commit import Commit, Place, body_of, encode, log_key
 from core.sync.failpoints import reached
 from core.sync.moving import UNWATCHED, Watch
 from core.sync.packing import Encoding, compress
 from core.sync.signing import Signer
-from core.sync_model import Direction
+from core.sync_model import AreaKind, Direction
 
 AT_ONCE = 16
 SMALL = 256 * 1024
@@ -31,6 +31,27 @@ class Parcel:
 
     data: bytes
     encoding: Encoding
+
+
+def publish(store: ObjectStore, key: str, data: bytes, facts: ObjectFacts, *, replace: bool) -> bool:
+    """Put text that the one door cleared for everybody under a readable key; false where something is there already.
+
+    ``data`` are made of what ``release`` gave, and of nothing else. With ``replace`` it takes the place of what is
+    there: of what is derived from the log alone, or was copied from a blob that stays. Raises what the store raises.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            if replace:
+                store.put(key, data, facts)
+                return True
+            if store.put_if_absent(key, data, facts):
+                return True
+            present = store.head(key)
+            return present is not None and present.size == len(data) and store.get(key) == data
+        except RemoteUnreachable:
+            if not left:
+                raise
+    raise AssertionError("the last try answers or raises")
 
 
 class Sender:
@@ -53,8 +74,11 @@ class Sender:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def add(self, cleared: Cleared, encoding: Encoding) -> int:
-        """Take in content that was cleared; the answer is the number by which ``finish`` tells its place."""
-        return self._take(self._parcel(cleared, encoding))
+        """Take in content that was cleared; the answer is the number by which ``finish`` tells its place.
+
+        What others get has an object of its own, so that it can be taken away when it is unshared.
+        """
+        return self._take(self._parcel(cleared, encoding), alone=self._locks.area.kind is not AreaKind.USER)
 
     def finish(self) -> list[Place]:
         """Where everything that was added lies, by its numbers, once all of it is there. Raises what the store does."""
@@ -91,10 +115,10 @@ class Sender:
             return Parcel(packed, Encoding.ZSTD)
         return Parcel(self._locks.close(packed), Encoding.ZSTD_AGE)
 
-    def _take(self, parcel: Parcel) -> int:
+    def _take(self, parcel: Parcel, *, alone: bool) -> int:
         number, self._count = self._count, self._count + 1
         digest = sha256_hex(parcel.data)
-        if len(parcel.data) >= SMALL:
+        if alone or len(parcel.data) >= SMALL:
             key = self._key(digest)
             self._places[number] = Place(key, 0, len(parcel.data), digest, parcel.encoding)
             self._send(key, parcel.data)

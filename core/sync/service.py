@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import threading
 import time
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from core.remote.store import ObjectStore
     from core.sync.approval import JoinRequest
     from core.sync.joining import Founded, Joined, JoinWay
+    from core.sync.publishing import PulledLibrary, Pushed, RemoteLibrary
     from core.sync.verify import VerifyProgress
 
 REMOTE = "sync.remote"
@@ -285,6 +287,49 @@ class SyncService:
                     return
         raise NotFound(f"Nothing is known of {path} in the remote.", "`bailiwick sync` looks what is there.")
 
+    # Libraries
+
+    def push(self, target: str) -> Pushed:
+        """Publish ``LIBRARY[@VERSION]``; raises as ``core.sync.publishing.push``."""
+        from core.sync.publishing import SHARED, push
+
+        self._require_budget()
+        with self._using() as store:
+            before = store.meter.total()
+            area = next(each for each in self._area_syncs(store) if each.area == SHARED)
+            pushed = push(self._agentfs, store, area, target, by=self._person)
+            self._history.count(store.meter.total() - before)
+        self._changed()
+        return pushed
+
+    def pull(self, target: str, url: str = "") -> PulledLibrary:
+        """Bring ``LIBRARY[@VERSION]`` here, from the remote or from the public library at ``url``.
+
+        Raises as ``core.sync.publishing.pull``.
+        """
+        from core.remote.opening import open_store
+        from core.sync.publishing import SHARED, pull
+
+        if url:
+            with contextlib.closing(open_store(url)) as public:
+                return pull(self._agentfs, public, target, by=self._person)
+        self._require_budget()
+        with self._using() as store:
+            before = store.meter.total()
+            if not store.read_only:
+                area = next(each for each in self._area_syncs(store) if each.area == SHARED)
+                area.pull(AreaResult())
+            pulled = pull(self._agentfs, store, target, by=self._person)
+            self._history.count(store.meter.total() - before)
+        self._changed()
+        return pulled
+
+    def libraries(self) -> list[RemoteLibrary]:
+        """The library versions that the remote holds, as far as was seen."""
+        from core.sync.publishing import remote_libraries
+
+        return remote_libraries(self._agentfs, self._tables)
+
     # Checking
 
     def verify(self, progress: VerifyProgress | None = None) -> Verification:
@@ -493,6 +538,10 @@ class SyncService:
 
     def _area_status(self, area: Area) -> AreaStatus:
         count, size = self._tables.pending_counts(area.id)
+        if area.kind is AreaKind.USER:
+            # While the remote is away nothing is scanned, and what changed waits all the same.
+            more, larger = self._tables.unscanned_counts(area.id, self._settings.user.id)
+            count, size = count + more, size + larger
         synced_at, problem = self._tables.synced(area.id)
         return AreaStatus(
             area,

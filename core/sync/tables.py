@@ -156,6 +156,14 @@ class SyncTables:
         )
         return [_base(row) for row in rows]
 
+    def under(self, area: str, prefix: str) -> list[Base]:
+        """What both sides agreed on at the paths that begin with ``prefix``, by path."""
+        rows = self._all(
+            "SELECT * FROM sync_base WHERE area = ? AND path >= ? AND substr(path, 1, ?) = ? ORDER BY path",
+            (area, prefix, len(prefix), prefix),
+        )
+        return [_base(row) for row in rows]
+
     def count(self, area: str) -> int:
         """How many paths the area holds."""
         row = self._one("SELECT count(*) AS n FROM sync_base WHERE area = ?", (area,))
@@ -250,6 +258,16 @@ class SyncTables:
         """What waits to go up, the oldest first."""
         rows = self._all("SELECT * FROM sync_pending WHERE area = ? ORDER BY since, path LIMIT ?", (area, limit))
         return [Pending(row["path"], row["size"], from_text(row["since"])) for row in rows]
+
+    def unscanned_counts(self, area: str, owner: str) -> tuple[int, int]:
+        """How many items of ``owner`` changed that no scan has looked at yet and none of the outbox is, their bytes."""
+        row = self._one(
+            "SELECT count(*) AS n, sum(size) AS bytes FROM items WHERE owner = ? AND position >"
+            " coalesce((SELECT scanned FROM sync_areas WHERE area = ?), 0)"
+            " AND path NOT IN (SELECT path FROM sync_pending WHERE area = ?)",
+            (owner, area, area),
+        )
+        return (int(row["n"]), int(row["bytes"] or 0)) if row is not None else (0, 0)
 
     def pending_counts(self, area: str) -> tuple[int, int]:
         """How many paths wait, and their bytes."""

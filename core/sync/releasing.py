@@ -1,0 +1,59 @@
+"""What of the user's own items a team or everybody gets: decided item by item, and taken back where it was unshared."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+
+from core.agentfs.agentfs import AgentFS
+from core.errors import AccessDenied
+from core.privacy import Action, Audience, Purpose, decide
+from core.sync.local_tree import LocalTree, Outgoing
+from core.sync.things import Thing, thing_at
+from core.sync_model import Area, AreaKind
+
+_SHARED_THINGS = (Thing.ITEM, Thing.STATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Releasing:
+    """Releases to one area. Safe from any thread."""
+
+    agentfs: AgentFS
+    tree: LocalTree
+    area: Area
+    user: str
+
+    def outgoing(self, path: str) -> Outgoing | None:
+        """What is at ``path`` as the area's members get it, ``None`` where they get nothing.
+
+        Whether they do is decided first, so that what nobody shared leaves no record of a refusal.
+        """
+        item = self.agentfs.items.at_path(path)
+        if item is None or item.owner != self.user or thing_at(path) not in _SHARED_THINGS:
+            return None
+        audience, purpose = self._audience()
+        subject = self.agentfs.permissions.subject(item)
+        if decide(self.agentfs.guard.rules, subject, audience, purpose).action in (Action.REFUSE, Action.SEAL):
+            return None
+        try:
+            return self.tree.outgoing(path, audience, purpose)
+        except AccessDenied:
+            # The door found what the classification at the time of writing had not.
+            return None
+
+    def _audience(self) -> tuple[Audience, Purpose]:
+        if self.area.kind is AreaKind.TEAM:
+            return Audience.team(self.area.name, member=True), Purpose.SYNC
+        return Audience.public(), Purpose.SHARE
+
+
+def view_key(user: str, path: str) -> str:
+    """The readable key of something that its owner shared with everybody."""
+    own = f"user-contributions/{user}/"
+    return path if path.startswith(own) else own + path
+
+
+def as_view(data: bytes) -> bytes:
+    """Published text as it is stored: gzip, the same bytes for the same text."""
+    return gzip.compress(data, mtime=0)
