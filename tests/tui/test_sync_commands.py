@@ -163,8 +163,12 @@ def test_a_remote_that_is_gone_exits_3_and_loses_nothing(machines: tuple[Machine
         code, out, _ = first(*arguments, "--json")
         assert code == 3
         assert json.loads(out)["hint"]
+    area = next(each for each in first.json("sync", "status")["areas"] if each["area"]["kind"] == "user")
+    assert area["waiting"] == 1
+    assert "1 change waits" in first.told("sync", "status")
     away.rename(remote)
     assert first.json("sync")["sent"] > 0
+    assert "Nothing waits" in first.told("sync", "status")
 
 
 def test_joining_says_one_thing_that_opens_the_remote(machines: tuple[Machine, Machine], remote: str) -> None:

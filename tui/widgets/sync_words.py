@@ -149,7 +149,8 @@ def headline(status: SyncStatus, keys: Keys, at: datetime) -> Content:
             said, why = "Nothing moves until you answer:", f"{held}."
         case SyncActivity.SYNCING:
             moving = counted(len(status.transfers), "transfer")
-            said, why = "Syncing.", f"{moving} under way, {held}." if status.transfers else f"Now {held}."
+            said = "Syncing."
+            why = f"{moving} under way, {held}." if status.transfers else f"Both sides are compared; {held}."
         case SyncActivity.PAUSED:
             said, why = "Paused by you:", f"{held}. {keys.pause} goes on."
         case SyncActivity.OFFLINE:
