@@ -214,5 +214,8 @@ class Catalogue:
 
 
 def _found(row: sqlite3.Row) -> Found:
-    data = bytes(row["bytes"]) if row["bytes"] is not None else None
+    data = row["bytes"]
+    if data is not None and not isinstance(data, bytes):
+        # Damage may have made it anything; its hash will tell.
+        data = str(data).encode("utf-8", "surrogatepass")
     return Found(row["sha256"], row["size"], bool(row["is_recent"]), bool(row["is_file"]), data, row["kept_at"])

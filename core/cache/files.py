@@ -20,6 +20,10 @@ _TEMPORARY = re.compile(r"\.[0-9]+\.[0-9a-f]{12}")
 _NAME = re.compile("[0-9a-f]{64}")
 
 
+class Damaged(Exception):
+    """What a file holds does not fit the hash that it is named by."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unnamed:
     """A file that is written, and has no name yet under which it would be found."""
@@ -79,32 +83,24 @@ class FileTier:
         """Delete the file that got no name."""
         unnamed.path.unlink(missing_ok=True)
 
-    def read(self, sha256: str) -> bytes | None:
-        """The content; ``None`` when it is missing, or damaged, which ``is_there`` tells apart."""
-        try:
-            data = self.path(sha256).read_bytes()
-        except FileNotFoundError:
-            return None
-        return data if sha256_hex(data) == sha256 else None
+    def read(self, sha256: str) -> bytes:
+        """The content; raises FileNotFoundError and Damaged."""
+        data = self.path(sha256).read_bytes()
+        if sha256_hex(data) != sha256:
+            raise Damaged
+        return data
 
-    def copy(self, sha256: str, target: Path) -> bool:
-        """Write the content to ``target`` with constant memory; False, and nothing there, when it cannot be had."""
-        digest = hashlib.sha256()
-        try:
-            with self.path(sha256).open("rb") as source, target.open("wb") as file:
-                while piece := source.read(_CHUNK):
-                    digest.update(piece)
-                    file.write(piece)
-        except FileNotFoundError:
-            return False
-        if digest.hexdigest() == sha256:
-            return True
-        target.unlink(missing_ok=True)
-        return False
-
-    def is_there(self, sha256: str) -> bool:
-        """Whether there is a file of that name, whatever it holds."""
-        return self.path(sha256).exists()
+    def copy(self, sha256: str, target: Path) -> int:
+        """Write the content to ``target`` with constant memory; the answer is its size. Raises as ``read``."""
+        digest, size = hashlib.sha256(), 0
+        with self.path(sha256).open("rb") as source, target.open("wb") as file:
+            while piece := source.read(_CHUNK):
+                digest.update(piece)
+                size += file.write(piece)
+        if digest.hexdigest() != sha256:
+            target.unlink(missing_ok=True)
+            raise Damaged
+        return size
 
     def remove(self, sha256: str) -> None:
         """Delete the content, if it is there."""

@@ -105,6 +105,8 @@ class FolderStore:
             try:
                 return _info(key, path)
             except (FileNotFoundError, NotADirectoryError):
+                if not self.root.is_dir():
+                    raise
                 return None
 
         return self._measured(PriceClass.B, key, look)
@@ -113,6 +115,8 @@ class FolderStore:
         """As ``ObjectStore.list``."""
 
         def look() -> list[ObjectInfo]:
+            if not self.root.is_dir():
+                raise FileNotFoundError
             found: list[str] = []
             for key in self._keys(prefix):
                 if key > after and key.startswith(prefix):
