@@ -191,15 +191,19 @@ def _fetch(store: ObjectStore, key: str) -> bytes | None:
         return None
 
 
+def removed_slots(store: ObjectStore, agentfs: AgentFS, identity: Identity, there: RemoteKeys) -> frozenset[str]:
+    """The ids of slots that holders of the keys removed, here or elsewhere."""
+    return _removed(store, agentfs, identity, there)[0]
+
+
 def _removed(
     store: ObjectStore, agentfs: AgentFS, identity: Identity, there: RemoteKeys
 ) -> tuple[frozenset[str], list[Damage]]:
-    """The ids of slots that holders of the keys removed, here or elsewhere."""
     here = _removed_here(agentfs)
     proved, forged = set(), []
     for slot_id in there.removed - here:
         key = f"{keys_prefix(identity.id)}removed/{slot_id}"
-        if (_fetch(store, key) or b"") == _removal(identity, slot_id):
+        if hmac.compare_digest(_fetch(store, key) or b"", _removal(identity, slot_id)):
             proved.add(slot_id)
         else:
             forged.append(_foreign(key, "was not written by a holder of the keys"))
@@ -305,8 +309,3 @@ def _copy(source: Path, target: Path) -> None:
 
 def _foreign(key: str, why: str) -> Damage:
     return Damage(DamageKind.FOREIGN, key, f"{key} {why}.", "Find out who else can write there.")
-
-
-def is_removal(identity: Identity, slot_id: str, data: bytes) -> bool:
-    """Whether a holder of the keys wrote ``data`` to say that the slot is removed."""
-    return hmac.compare_digest(data, _removal(identity, slot_id))
