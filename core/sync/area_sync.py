@@ -342,8 +342,35 @@ class AreaSync:
             else:
                 del self._taken_back[path]
 
-    def _draft(self, outgoing: Outgoing, before: str | None) -> Draft:
-        place = self.tables.place_of_content(self.area.id, outgoing.content)
+    def send_again(self, keys: set[str], result: AreaResult) -> int:
+        """Send the content of the objects ``keys`` again, under new names, as far as it is here; how many paths."""
+        wanted = {path for key in keys for path, _ in self.tables.places_in(self.area.id, key)}
+        done: set[str] = set()
+
+        def build() -> Sequence[Draft]:
+            drafts = []
+            for path in sorted(wanted - done)[:MOST_CHANGES]:
+                base = self.tables.base(self.area.id, path)
+                outgoing = self._outgoing(path) if base is not None and base.present else None
+                if (
+                    base is None
+                    or outgoing is None
+                    or outgoing.version != base.version
+                    or base.place is None
+                    or base.place.key not in keys
+                ):
+                    done.add(path)
+                else:
+                    drafts.append(self._draft(outgoing, base.version, anew=True))
+            return drafts
+
+        sent = 0
+        while count := self.commit(build, result):
+            sent += count
+        return sent
+
+    def _draft(self, outgoing: Outgoing, before: str | None, *, anew: bool = False) -> Draft:
+        place = None if anew else self.tables.place_of_content(self.area.id, outgoing.content)
         operation = Operation(
             outgoing.path,
             Change.PUT,

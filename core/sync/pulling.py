@@ -370,4 +370,13 @@ class Puller:
                 if problem := self._tables.note_audit_head(connection, each.commit):
                     _log.warning("device %s: %s", each.commit.device, problem)
                 self._tables.advance(connection, each.commit, each.hash, each.data)
+                self._tables.note_collected(connection, self._area.id, self._collected(each))
         reached("after-advance")
+
+    def _collected(self, read: ReadCommit) -> Iterator[str]:
+        """The objects of this area that a commit announces for deletion."""
+        for operation in read.commit.operations:
+            keys = (operation.header or {}).get("keys") if operation.change is Change.COLLECT else None
+            if isinstance(keys, list):
+                prefix = f".bailiwick/blobs/{self._area.id}/"
+                yield from (key for key in keys if isinstance(key, str) and key.startswith(prefix))

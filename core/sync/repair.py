@@ -2,17 +2,125 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+
 from core.agentfs.agentfs import AgentFS
+from core.errors import BailiwickError, InvalidInput
 from core.remote.store import ObjectStore
-from core.sync.verify import VerifyProgress
-from core.sync_model import Area, Repair
+from core.sync.area_sync import AreaResult, AreaSync
+from core.sync.commit import log_key
+from core.sync.devices import DEVICES, Devices
+from core.sync.key_exchange import exchange_keys
+from core.sync.publishing import write_index
+from core.sync.remote_identity import FORMAT_KEY, ROOT, write_format
+from core.sync.sending import put_back
+from core.sync.tables import SyncTables
+from core.sync.teams import Teams
+from core.sync.verify import VerifyProgress, verify
+from core.sync_model import AreaKind, Damage, DamageKind, Repair
+
+_log = logging.getLogger(__name__)
+_NAMES_NOTHING = (DamageKind.AUDIT, DamageKind.VIEW)
 
 
 def repair(
-    agentfs: AgentFS, store: ObjectStore, areas: tuple[Area, ...], *, progress: VerifyProgress | None = None
+    agentfs: AgentFS,
+    store: ObjectStore,
+    areas: Sequence[AreaSync],
+    *,
+    device_name: str,
+    progress: VerifyProgress | None = None,
 ) -> Repair:
     """Verify everything, put back what this device has the bytes of, and verify that again; run again, it goes on.
 
-    Nothing whole is ever overwritten. Raises what the store raises.
+    What is whole is never overwritten: a commit is put back only where it was taken in here and another lies in its
+    place, content only under a new name. Raises what the store raises.
     """
-    raise NotImplementedError
+    known = tuple(area.area for area in areas)
+    before = verify(agentfs, store, known, sample=1.0, progress=progress).damages
+    mending = _Mending(agentfs, store, areas, device_name)
+    for damage in before:
+        try:
+            mending.mend(damage)
+        except InvalidInput as refused:
+            _log.warning("%s is not mended: %s", damage.key, refused.message)
+    mending.send_again()
+    if not store.read_only:
+        write_index(store, SyncTables(agentfs.database))
+    after = verify(agentfs, store, known, sample=1.0, progress=progress).damages
+    left = {(each.kind, each.key) for each in after}
+    mended = tuple(each for each in before if (each.kind, each.key) not in left)
+    return Repair(mended, after)
+
+
+class _Mending:
+    def __init__(self, agentfs: AgentFS, store: ObjectStore, areas: Sequence[AreaSync], device_name: str) -> None:
+        self._agentfs = agentfs
+        self._store = store
+        self._areas = {area.area.id: area for area in areas}
+        self._tables = SyncTables(agentfs.database)
+        self._device_name = device_name
+        self._broken: dict[str, set[str]] = {}
+
+    def mend(self, damage: Damage) -> None:
+        """Mend one finding, or note what has to be sent again."""
+        if damage.kind in _NAMES_NOTHING:
+            return
+        key = damage.key
+        if key == FORMAT_KEY:
+            self._mark()
+        elif key.startswith(f"{ROOT}/log/"):
+            self._put_back_commit(key)
+        elif key.startswith(DEVICES):
+            self._mend_device(key)
+        elif key.startswith(f"{ROOT}/keys/"):
+            self._mend_keys(damage)
+        elif damage.kind is DamageKind.FOREIGN:
+            self._store.delete([key])
+        else:
+            for area in self._areas:
+                if self._tables.places_in(area, key):
+                    self._broken.setdefault(area, set()).add(key)
+
+    def send_again(self) -> None:
+        """Send the content of broken objects again, under new names, and commit where it lies now."""
+        for area_id, keys in self._broken.items():
+            area = self._areas[area_id]
+            if area.area.kind is AreaKind.USER:
+                try:
+                    area.send_again(keys, AreaResult())
+                except BailiwickError as error:
+                    _log.warning("%s is not mended: %s", area_id, error.message)
+
+    def _mark(self) -> None:
+        self._store.delete([FORMAT_KEY])
+        identity = self._agentfs.keys.prepare().identity
+        write_format(self._store, identity, device=self._agentfs.device, writers="many")
+
+    def _put_back_commit(self, key: str) -> None:
+        area, _, number = key.removeprefix(f"{ROOT}/log/").partition("/")
+        if not number.isdecimal():
+            self._store.delete([key])
+            return
+        seq = int(number)
+        position = self._tables.position(area)
+        if seq > position.seq:
+            # Nothing of ours: were it the next commit, every device would stop at it.
+            self._store.delete([key])
+            return
+        held = self._tables.commits(area, seq, seq)
+        if held and held[0][2] is not None and key == log_key(area, seq):
+            put_back(self._store, key, held[0][2])
+
+    def _mend_device(self, key: str) -> None:
+        if key.removeprefix(DEVICES) == self._agentfs.device:
+            Devices(self._agentfs, self._store, self._tables, Teams(self._agentfs)).register(self._device_name)
+        else:
+            # A card that its user did not sign says nothing; its own device writes it anew.
+            self._store.delete([key])
+
+    def _mend_keys(self, damage: Damage) -> None:
+        if damage.kind in (DamageKind.FOREIGN, DamageKind.DAMAGED):
+            self._store.delete([damage.key])
+        exchange_keys(self._agentfs, self._store)

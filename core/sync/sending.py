@@ -54,6 +54,11 @@ def publish(store: ObjectStore, key: str, data: bytes, facts: ObjectFacts, *, re
     raise AssertionError("the last try answers or raises")
 
 
+def put_back(store: ObjectStore, key: str, data: bytes) -> None:
+    """Put back a commit as it was taken in here, where it is gone or something else lies in its place."""
+    store.put(key, data)
+
+
 class Sender:
     """Sends to one area. Not for several threads at once; close it when all was added."""
 

@@ -188,12 +188,16 @@ class SyncTables:
         rows = self._all("SELECT DISTINCT object FROM sync_base WHERE area = ? AND object <> ''", (area,))
         return {row["object"] for row in rows}
 
-    def extents(self, area: str) -> list[tuple[str, int, str]]:
-        """Each object that the area's state names, how many bytes of it at least, and a path in it; by key."""
+    def extents(self, area: str, *, without: Iterable[str] = ()) -> list[tuple[str, int, str]]:
+        """Each object that the area's state names, how many bytes of it at least, and a path in it; by key.
+
+        The paths in ``without`` do not count: later commits tell of them anew.
+        """
         rows = self._all(
             "SELECT object, max(first + length) AS extent, min(path) AS path FROM sync_base"
-            " WHERE area = ? AND object <> '' GROUP BY object ORDER BY object",
-            (area,),
+            " WHERE area = ? AND object <> '' AND path NOT IN (SELECT value FROM json_each(?))"
+            " GROUP BY object ORDER BY object",
+            (area, json.dumps(list(without))),
         )
         return [(row["object"], row["extent"], row["path"]) for row in rows]
 
@@ -319,6 +323,28 @@ class SyncTables:
             "INSERT OR IGNORE INTO sync_pending (area, path, size, since) VALUES (?, ?, ?, ?)",
             (area, path, size, to_text(now())),
         )
+
+    # Objects to be deleted
+
+    def note_collected(self, connection: sqlite3.Connection, area: str, keys: Iterable[str]) -> None:
+        """Note that a commit announced that objects are to be deleted."""
+        moment = to_text(now())
+        connection.executemany(
+            "INSERT OR IGNORE INTO sync_collected (area, object, known_at) VALUES (?, ?, ?)",
+            [(area, key, moment) for key in keys],
+        )
+
+    def collected(self, area: str) -> dict[str, datetime]:
+        """The objects that were announced, and since when this device knows."""
+        rows = self._all("SELECT object, known_at FROM sync_collected WHERE area = ?", (area,))
+        return {row["object"]: from_text(row["known_at"]) for row in rows}
+
+    def forget_collected(self, area: str, keys: Iterable[str]) -> None:
+        """The objects are gone."""
+        with self.database.transaction() as connection:
+            connection.executemany(
+                "DELETE FROM sync_collected WHERE area = ? AND object = ?", [(area, key) for key in keys]
+            )
 
     # Devices
 

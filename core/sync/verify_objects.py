@@ -45,8 +45,10 @@ class Named:
 
 def named_objects(tables: SyncTables, area: Area, after: Iterable[Commit] = ()) -> list[Named]:
     """Every object that the state of ``area`` names, or that later commits do, by key."""
-    found = {named.key: named for named in (Named(*row) for row in tables.extents(area.id))}
-    for commit in after:
+    later = tuple(after)
+    changed = {operation.path for commit in later for operation in commit.operations}
+    found = {named.key: named for named in (Named(*row) for row in tables.extents(area.id, without=changed))}
+    for commit in later:
         for operation in commit.operations:
             if operation.change in (Change.DELETE, Change.COLLECT) or (place := operation.place) is None:
                 continue

@@ -160,3 +160,11 @@ CREATE TABLE cache_numbers (
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- Objects that a commit announced for deletion, since when this device knows that.
+CREATE TABLE sync_collected (
+    area TEXT NOT NULL REFERENCES sync_areas (area) ON DELETE CASCADE,
+    object TEXT NOT NULL,
+    known_at TEXT NOT NULL,
+    PRIMARY KEY (area, object)
+) WITHOUT ROWID;
