@@ -44,6 +44,7 @@ def examine(workspace: Workspace) -> Iterator[Finding]:
     yield _engine(workspace)
     yield _database(workspace)
     yield _contents(workspace)
+    yield _cache(workspace)
     yield _boundaries(workspace)
     yield from _keys(workspace)
     yield from _sealed_contents(workspace)
@@ -101,6 +102,26 @@ def _contents(workspace: Workspace) -> Finding:
             "Remove and add their sources again: `bailiwick libraries` lists them.",
         )
     return Finding("contents", Verdict.GOOD, "Every document has its bytes.")
+
+
+def _cache(workspace: Workspace) -> Finding:
+    """What is damaged is dropped by looking at it, and read from the remote again when it is needed."""
+    try:
+        check, status = workspace.cache.check(), workspace.cache.status()
+    except BailiwickError as error:
+        return Finding("cache", Verdict.DAMAGED, error.message, error.hint)
+    if check.damaged:
+        sentence = f"{check.damaged:,} of {check.entries:,} kept copies of what the remote holds were damaged."
+        return Finding(
+            "cache", Verdict.DAMAGED, sentence, "They were dropped just now, and are read again when needed."
+        )
+    if status.problem:
+        return Finding("cache", Verdict.ADVICE, f"Nothing new can be kept in the cache: {status.problem}")
+    if not check.entries:
+        return Finding("cache", Verdict.GOOD, "Nothing of a remote is kept in the cache.")
+    rate = status.hit_rate()
+    used = f", {rate:.0%} of {status.reads:,} reads answered" if rate is not None else ""
+    return Finding("cache", Verdict.GOOD, f"{check.entries:,} entries, {check.size / 2**20:,.1f} MiB{used}.")
 
 
 def _boundaries(workspace: Workspace) -> Finding:

@@ -57,8 +57,12 @@ class Engine:
         role: str,
         duties: Duties,
         sync: Callable[[], SyncService] | None = None,
+        upkeep: Callable[[], None] = lambda: None,
     ) -> None:
-        """``sync`` gives what synchronises, once there is a remote. Raises EngineHeld when another is the engine."""
+        """``sync`` gives what synchronises, once there is a remote; ``upkeep`` is called about once a second.
+
+        Raises EngineHeld when another is the engine.
+        """
         agentfs.engine_lock.acquire(role, works=duties is not Duties.SEARCH)
         self._agentfs = agentfs
         self._bus = bus
@@ -73,7 +77,7 @@ class Engine:
         self._sync_worker: SyncWorker | None = None
         self._accesses: Counter[str] = Counter()
         self._refusals: dict[str, float] = {}
-        self._housekeeper = Housekeeper(agentfs, bus, settings.audit.retention_days)
+        self._housekeeper = Housekeeper(agentfs, bus, settings.audit.retention_days, upkeep)
         self._intake = IntakeWorker(agentfs, bus)
 
     def start(self) -> None:

@@ -10,6 +10,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import to_json
 from core.agentfs.guard import PrivacySettings, privacy_settings
 from core.agentfs.policy import AgentPolicy
+from core.cache.bounds import CacheBounds, bounds_of
 from core.config import Settings
 from core.hardware.limits import calculate_optimal_limits
 from core.hardware.profile import detect_hardware_capabilities
@@ -68,6 +69,12 @@ def require_rules(root: Path, settings: Settings) -> None:
     from core.privacy import load_rules
 
     load_rules(privacy_of(root, settings).rule_files)
+
+
+def cache_bounds(settings: Settings, limits: ResourceLimits) -> CacheBounds:
+    """How much each tier of the cache may hold, as the settings and the hardware's limits say."""
+    given = settings.cache
+    return bounds_of(limits, memory_mb=given.memory_mb, recent_mb=given.recent_mb, files_mb=given.files_mb)
 
 
 def agent_policy(settings: Settings, limits: ResourceLimits) -> AgentPolicy:

@@ -14,6 +14,8 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.changes import TruthChange, TruthWatcher
 from core.agentfs.engine_lock import EngineHolder
 from core.agentfs.settings import SettingsStore
+from core.cache.tiers import FOLDER as CACHE_FOLDER
+from core.cache.tiers import MultiTierCache
 from core.config import Settings, cache_folder
 from core.engine import Duties, Engine
 from core.engine_access import EngineAccess
@@ -39,7 +41,7 @@ from core.library.arrived import find_arrived, remove_arrived
 from core.library.catalogue import StoredDocument
 from core.library.sources import READ_SOURCE, Origin, add_package, add_path, find_sources, remove_source
 from core.model import Answer, HardwareProfile, IndexCounts, JSONObject, Library, Problem, ResourceLimits, Source
-from core.opening import agent_policy, note_configuration, privacy_of
+from core.opening import agent_policy, cache_bounds, note_configuration, privacy_of
 from core.search.permitted import permitted_answer
 from core.search.query import Query
 
@@ -82,6 +84,13 @@ def _scrubbed(text: str) -> str:
     return scrub(text)
 
 
+def _memory_left(profile: HardwareProfile) -> tuple[int, int]:
+    # Imported here: it brings psutil, which nothing needs before the cache has grown.
+    from core.hardware.memory import memory_left
+
+    return memory_left(int(profile.available_memory_gb * 2**30))
+
+
 class Workspace:
     """One workspace, open in this process. All methods are safe from any thread.
 
@@ -107,6 +116,12 @@ class Workspace:
         self.person = Actor(ActorKind.PERSON, settings.user.id, "dashboard" if duties is Duties.ALL else "cli")
         self.agentfs = AgentFS(root, agent_policy(settings, limits), self.person, privacy_of(root, settings))
         self.hardware = Hardware(profile, limits, LoadSampler(root))
+        self.cache = MultiTierCache(
+            self.agentfs.database,
+            root / CACHE_FOLDER,
+            cache_bounds(settings, limits),
+            memory=lambda: _memory_left(profile),
+        )
         self.pool = WorkerPool(limits.worker_threads)
         self._watcher = TruthWatcher(self.agentfs, self._truth_changed)
         self.agentfs.guard.on_keys_changed = self._keys_changed
@@ -122,6 +137,7 @@ class Workspace:
                 role=role,
                 duties=needed,
                 sync=lambda: self.sync,
+                upkeep=self.cache.tidy,
             )
 
         self._sync: SyncService | None = None
@@ -156,7 +172,7 @@ class Workspace:
                 # Imported here: a workspace without a remote does without it.
                 from core.sync.service import SyncService
 
-                self._sync = SyncService(self.agentfs, self.config, self.bus, self.person)
+                self._sync = SyncService(self.agentfs, self.config, self.bus, self.person, self.cache)
             return self._sync
 
     @property
@@ -185,6 +201,7 @@ class Workspace:
         self._access.close()
         if self._sync is not None:
             self._sync.close()
+        self.cache.close()
         self.pool.close()
         self.agentfs.close()
 

@@ -30,13 +30,17 @@ FIRST_JUDGING_SECONDS = 2.0
 class Housekeeper:
     """A daemon thread of the engine; without one, the next process that asks finds expired things expired all the same.
 
-    ``retention_days`` is how long audit records stay in the database, 0 for ever.
+    ``retention_days`` is how long audit records stay in the database, 0 for ever. ``upkeep`` is done about once a
+    second too.
     """
 
-    def __init__(self, agentfs: AgentFS, bus: EventBus, retention_days: int) -> None:
+    def __init__(
+        self, agentfs: AgentFS, bus: EventBus, retention_days: int, upkeep: Callable[[], None] = lambda: None
+    ) -> None:
         self._agentfs = agentfs
         self._bus = bus
         self._retention = timedelta(days=retention_days)
+        self._upkeep = upkeep
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
         self._next_sign = 0.0
@@ -66,6 +70,7 @@ class Housekeeper:
         while not self._stop.is_set():
             self._once(self._tidy)
             self._once(self._reclassify)
+            self._once(self._upkeep)
             self._stop.wait(INTERVAL_SECONDS)
 
     def _once(self, duty: Callable[[], None]) -> None:

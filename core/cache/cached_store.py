@@ -200,6 +200,23 @@ class CachedStore:
         return Reading(data, cached=True, offline=offline, age=kept.age)
 
 
+def read_exactly(
+    store: ObjectStore, key: str, sha256: str, *, first: int = 0, length: int | None = None, at_most: int = AT_MOST
+) -> bytes:
+    """The bytes of that ``sha256``, which lie in the object ``key``: kept, where ``store`` keeps what it reads.
+
+    Where the remote gives others, they are handed on for the caller to find that out, and not kept.
+    """
+    if not isinstance(store, CachedStore):
+        return store.get(key, first=first, length=length, at_most=at_most)
+    kept = store.cache.get(sha256, sha256)
+    if kept is not None:
+        return kept
+    data = store.direct.get(key, first=first, length=length, at_most=at_most)
+    store.cache.put(sha256, data, sha256)
+    return data
+
+
 def beneath(store: ObjectStore) -> ObjectStore:
     """The store that asks the remote itself, for whoever checks or mends it."""
     return store.direct if isinstance(store, CachedStore) else store

@@ -15,6 +15,7 @@ from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now, to_text, translated
 from core.agentfs.items import ItemWrite
+from core.cache.cached_store import read_exactly
 from core.content_format import decode, encode
 from core.disclosure.release import release
 from core.disclosure.sharing import share
@@ -345,7 +346,7 @@ def _read(store: ObjectStore, path: str, places: dict[str, Place] | None, at_mos
         return _unzipped(store.get(path, at_most=at_most), at_most)
     if (place := places.get(path)) is None:
         raise NotFound(f"The remote does not hold {path}.", "`bailiwick sync`, then try again.")
-    stored = store.get(place.key, first=place.first, length=place.length, at_most=LARGEST_FILE)
+    stored = read_exactly(store, place.key, place.sha256, first=place.first, length=place.length, at_most=LARGEST_FILE)
     if sha256_hex(stored) != place.sha256:
         raise SealBroken(f"{path} is not what was published.", "`bailiwick verify` names it.")
     return _unzipped(stored, at_most)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text, now, to_text
+from core.cache.cached_store import CachedStore, beneath
+from core.cache.tiers import MultiTierCache
 from core.config import Settings
 from core.conflicts.records import ConflictStore
 from core.errors import BailiwickError, InvalidInput, NotFound, RemoteUnreachable
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from core.remote.probe import ProbeReport
     from core.remote.store import ObjectStore
     from core.sync.approval import JoinRequest
+    from core.sync.garbage import Collected
     from core.sync.joining import Founded, Joined, JoinWay
     from core.sync.publishing import PulledLibrary, Pushed, RemoteLibrary
     from core.sync.verify import VerifyProgress
@@ -74,11 +77,20 @@ POLL = "poll"
 class SyncService:
     """Safe from any thread; of several syncs at once, in whatever processes, one runs and the others wait."""
 
-    def __init__(self, agentfs: AgentFS, settings: Settings, bus: EventBus, person: Actor) -> None:
+    def __init__(
+        self,
+        agentfs: AgentFS,
+        settings: Settings,
+        bus: EventBus,
+        person: Actor,
+        cache: MultiTierCache | None = None,
+    ) -> None:
+        """What was read of the remote before is read from ``cache``."""
         self._agentfs = agentfs
         self._settings = settings
         self._bus = bus
         self._person = person
+        self._cache = cache
         self._tables = SyncTables(agentfs.database)
         self._history = SyncHistory(agentfs.database)
         self._store: ObjectStore | None = None
@@ -311,7 +323,7 @@ class SyncService:
         from core.sync.publishing import SHARED, pull
 
         if url:
-            with contextlib.closing(open_store(url)) as public:
+            with contextlib.closing(self._through_cache(open_store(url))) as public:
                 return pull(self._agentfs, public, target, by=self._person)
         self._require_budget()
         with self._using() as store:
@@ -337,7 +349,7 @@ class SyncService:
         from core.sync.verify import verify
 
         with self._using() as store:
-            found = verify(self._agentfs, store, self._known_areas(), progress=progress)
+            found = verify(self._agentfs, beneath(store), self._known_areas(), progress=progress)
             self._history.count(found.operations)
         return found
 
@@ -347,10 +359,30 @@ class SyncService:
 
         with self._using() as store:
             before = store.meter.total()
-            mended = repair(self._agentfs, store, self._known_areas(), progress=progress)
+            mended = repair(
+                self._agentfs,
+                beneath(store),
+                self._area_syncs(store, checks=False),
+                device_name=self._device_name,
+                progress=progress,
+            )
             self._history.count(store.meter.total() - before)
         self._settled("", "")
         return mended
+
+    def collect(self) -> tuple[Collected, ...]:
+        """Announce and delete what nothing in the remote names any more, and sweep ``temp/``.
+
+        Raises what the store raises.
+        """
+        from core.sync.garbage import collect, sweep_temporary
+
+        with self._using() as store:
+            before = store.meter.total()
+            done = tuple(collect(store, area) for area in self._area_syncs(store))
+            sweep_temporary(store)
+            self._history.count(store.meter.total() - before)
+        return done
 
     # Founding and joining
 
@@ -477,7 +509,7 @@ class SyncService:
 
         with self._lock:
             if self._store is None or self._store_url != url:
-                store = open_store(url)
+                store = self._through_cache(open_store(url))
                 before, self._store, self._store_url = self._store, store, url
                 self._areas.clear()
                 quality = samples[-1].quality if (samples := self._history.samples(1)) else NetworkQuality.GOOD
@@ -487,7 +519,10 @@ class SyncService:
                     before.close()
             return self._store
 
-    def _area_syncs(self, store: ObjectStore) -> Sequence[AreaSync]:
+    def _through_cache(self, store: ObjectStore) -> ObjectStore:
+        return store if self._cache is None else CachedStore(store, self._cache)
+
+    def _area_syncs(self, store: ObjectStore, *, checks: bool = True) -> Sequence[AreaSync]:
         from core.sync.areas import AreaLocks
         from core.sync.devices import Devices
         from core.sync.joining import check_still_ours
@@ -495,7 +530,7 @@ class SyncService:
         from core.sync.signing import device_signer
         from core.sync.teams import Teams
 
-        if not self._areas:
+        if not self._areas and checks:
             check_still_ours(self._agentfs, store)
         user, teams = self._settings.user.id, Teams(self._agentfs)
         tree = LocalTree(self._agentfs, user, self._device_name)

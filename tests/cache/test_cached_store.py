@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from caching import Opened
 
-from core.cache.cached_store import CachedStore, beneath, forget
+from core.cache.cached_store import CachedStore, beneath, forget, read_exactly
 from core.cache.keeping import HINT_SECONDS, UNPROVEN_SECONDS, keeping
 from core.errors import ObjectMissing, ObjectTooLarge, RemoteUnreachable
 from core.ids import sha256_hex
@@ -222,6 +222,20 @@ def test_files_are_read_through_the_cache_too(store: CachedStore, remote: Remote
         store.get_to(ENTRY, target)
     with pytest.raises(RemoteUnreachable):
         store.head(ENTRY)
+
+
+def test_pieces_whose_hash_is_known_are_kept_by_it(store: CachedStore, remote: Remote) -> None:
+    piece = DATA[300:900]
+    remote.spoil(LIBRARY, b"corrected")
+    assert read_exactly(store, LIBRARY, sha256_hex(b"library")) == b"corrected", "the caller sees that it is another"
+    remote.spoil(LIBRARY, b"library")
+    assert read_exactly(store, BLOB, sha256_hex(piece), first=300, length=600) == piece
+    assert read_exactly(store, LIBRARY, sha256_hex(b"library"), at_most=100) == b"library"
+    remote.cut()
+    assert read_exactly(store, BLOB, sha256_hex(piece), first=300, length=600) == piece
+    assert read_exactly(store, LIBRARY, sha256_hex(b"library")) == b"library"
+    with pytest.raises(RemoteUnreachable):
+        read_exactly(beneath(store), LIBRARY, sha256_hex(b"library"))
 
 
 def test_a_wrong_body_in_a_file_is_not_kept(store: CachedStore, remote: Remote, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def info(invocation: Invocation) -> None:
         "words": root / "words",
         "vectors": root / "vectors.db",
         "files": root / "files",
+        "cache": root / "cache",
         "snapshots": root / "snapshots",
         "logs": root / "logs",
         "intake": root / "intake",
