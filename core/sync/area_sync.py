@@ -42,6 +42,8 @@ _MOST_AT_ONCE = 2000
 _MOST_BYTES = 64 * 1024 * 1024
 _TRIES = 40
 _NOTE_SECONDS = 30.0
+_LACKING_SECONDS = 30.0
+_LONGEST_LACKING_SECONDS = 3600.0
 MANY_DELETED = 10
 
 
@@ -114,6 +116,9 @@ class AreaSync:
         self._unread = 0
         self._cut = 0
         self._taken_back: dict[str, str] = {}
+        self._lacked_under: FetchPolicy | None = None
+        self._lacking_at = 0.0
+        self._lacking_wait = _LACKING_SECONDS
         self._releasing = Releasing(agentfs, tree, area, user) if area.kind is not AreaKind.USER else None
         self.tables.open_area(area)
 
@@ -127,6 +132,7 @@ class AreaSync:
         """
         result = AreaResult()
         self.pull(result, policy)
+        self._fetch_lacking(result, policy)
         self.scan()
         self._push(result, policy, approved=approved or self.area.kind is not AreaKind.USER)
         self._take_back(result)
@@ -144,6 +150,18 @@ class AreaSync:
         pulled = self._puller.pull(policy)
         result.took(pulled)
         return pulled
+
+    def _fetch_lacking(self, result: AreaResult, policy: FetchPolicy) -> None:
+        """Get what did not come when it was told of; what cannot be had still is asked for ever more rarely."""
+        if policy != self._lacked_under:
+            self._lacked_under, self._lacking_at, self._lacking_wait = policy, 0.0, _LACKING_SECONDS
+        if time.monotonic() < self._lacking_at:
+            return
+        lacked = self._puller.fetch_lacking(policy)
+        result.took(lacked)
+        if lacked.problems:
+            self._lacking_at = time.monotonic() + self._lacking_wait
+            self._lacking_wait = min(2 * self._lacking_wait, _LONGEST_LACKING_SECONDS)
 
     def scan(self) -> None:
         """Note in the outbox what changed here since it was last looked; looks at what changed alone."""

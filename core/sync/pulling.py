@@ -122,6 +122,10 @@ class Puller:
                 continue
             puts = step in (Step.TAKE, Step.REVIVE, Step.CONFLICT)
             yield each, step, puts and (here is not None or step is not Step.TAKE or policy.takes(each))
+        told = {operation.path for each in read for operation in each.commit.operations}
+        for known in self._lacking(policy):
+            if known.path not in told:
+                yield self._again(known), Step.TAKE, True
 
     def fetch_known(self, paths: Sequence[str]) -> Pulled:
         """Get the content of what is known but was not fetched; raises NotFound for what is not known."""
@@ -131,28 +135,41 @@ class Puller:
             known = self._tables.base(self._area.id, path)
             if known is None:
                 raise NotFound(f"Nothing is known of {path} in the remote.", "`bailiwick sync` looks what is there.")
-            if known.present:
-                continue
-            operation = Operation(
-                path,
-                Change.PUT,
-                None,
-                known.version,
-                known.kind,
-                known.item_id,
-                known.header,
-                known.content,
-                known.size,
-                known.place,
-            )
-            device = self._tables.device_of(self._area.id, known.seq)
-            name, user = self._tables.device(device)
-            owner = self._area.name if self._area.kind is AreaKind.USER else user
-            incoming.append(Incoming(operation, Origin(owner, device, name), known.seq, False, None))
+            if not known.present:
+                incoming.append(self._again(known))
         held = self._take_in(incoming, EVERYTHING, pulled)
         if held:
             raise SealBroken(held[0], "`bailiwick repair`, on a device that has it, puts it back.")
         return pulled
+
+    def fetch_lacking(self, policy: FetchPolicy) -> Pulled:
+        """Get what is known but was not fetched, for it was not wanted then or could not be had, and is wanted now."""
+        pulled = Pulled()
+        pulled.problems += self._take_in([self._again(known) for known in self._lacking(policy)], EVERYTHING, pulled)
+        return pulled
+
+    def _lacking(self, policy: FetchPolicy) -> list[Base]:
+        lacking = self._tables.not_fetched(self._area.id, besides=PUBLISHED)
+        return [each for each in lacking if policy.at_most is None or each.size <= policy.at_most]
+
+    def _again(self, known: Base) -> Incoming:
+        """What told of ``known``, as if it came now."""
+        operation = Operation(
+            known.path,
+            Change.PUT,
+            None,
+            known.version,
+            known.kind,
+            known.item_id,
+            known.header,
+            known.content,
+            known.size,
+            known.place,
+        )
+        device = self._tables.device_of(self._area.id, known.seq)
+        name, user = self._tables.device(device)
+        owner = self._area.name if self._area.kind is AreaKind.USER else user
+        return Incoming(operation, Origin(owner, device, name), known.seq, False, None)
 
     def _collapsed(self, read: Sequence[ReadCommit], *, joining: bool) -> list[Incoming]:
         """Each path once. On joining nothing is known of before, so that this device's own commits count as others'."""

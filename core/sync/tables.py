@@ -169,10 +169,11 @@ class SyncTables:
         row = self._one("SELECT count(*) AS n FROM sync_base WHERE area = ?", (area,))
         return int(row["n"]) if row is not None else 0
 
-    def not_fetched(self, area: str, limit: int = 1000) -> list[Base]:
-        """What is known but not here, the smallest first."""
+    def not_fetched(self, area: str, limit: int = 1000, *, besides: str = "") -> list[Base]:
+        """What is known but not here, the smallest first, but for what is of the kind ``besides``."""
         rows = self._all(
-            "SELECT * FROM sync_base WHERE area = ? AND present = 0 ORDER BY size, path LIMIT ?", (area, limit)
+            "SELECT * FROM sync_base WHERE area = ? AND present = 0 AND kind <> ? ORDER BY size, path LIMIT ?",
+            (area, besides, limit),
         )
         return [_base(row) for row in rows]
 

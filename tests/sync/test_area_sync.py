@@ -88,6 +88,31 @@ def test_what_was_not_fetched_is_known_and_comes_when_asked_for(pair: tuple[Sync
     assert desk.sync().sent == 0
 
 
+def test_what_was_not_fetched_comes_by_itself_once_it_is_wanted(pair: tuple[Syncing, Syncing]) -> None:
+    laptop, desk = pair
+    laptop.write("notes/large", "x" * 5000)
+    laptop.sync()
+    desk.sync(FetchPolicy(at_most=1000))
+    desk.sync()
+    assert desk.read("notes/large") == "x" * 5000
+
+
+def test_content_that_was_damaged_on_its_way_comes_with_the_next_sync(pair: tuple[Syncing, Syncing]) -> None:
+    laptop, desk = pair
+    laptop.write("notes/heat", "hot")
+    laptop.sync()
+    (blob,) = (laptop.device.agentfs.root.parent / "remote").rglob("blobs/*/*/*")
+    whole = blob.read_bytes()
+    blob.write_bytes(whole[:-1])
+    area = desk.area()
+    (problem, *_) = area.run().problems
+    assert "is not what was sent" in problem
+    assert desk.read("notes/heat") is None
+    blob.write_bytes(whole)
+    assert desk.area().run().problems == []
+    assert desk.read("notes/heat") == "hot"
+
+
 def test_deleting_more_than_half_asks_first(pair: tuple[Syncing, Syncing]) -> None:
     laptop, desk = pair
     for number in range(20):
