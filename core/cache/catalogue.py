@@ -172,6 +172,12 @@ class Catalogue:
             rows = self.database.connection().execute("SELECT name FROM cache_names WHERE pinned = 1 ORDER BY name")
             return [row["name"] for row in rows]
 
+    def unpinned_names(self) -> list[str]:
+        """What is not pinned, by name."""
+        with translated(self.database.path):
+            rows = self.database.connection().execute("SELECT name FROM cache_names WHERE pinned = 0 ORDER BY name")
+            return [row["name"] for row in rows]
+
     def contents(self, after: str, limit: int) -> list[Found]:
         """Everything kept, by hash, after the hash ``after``."""
         statement = _FOUND.format(more=", c.used AS kept_at") + " WHERE c.sha256 > ? ORDER BY c.sha256 LIMIT ?"

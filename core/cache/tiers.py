@@ -194,6 +194,14 @@ class MultiTierCache:
         """What is pinned, by name."""
         return self._disk.catalogue.pinned_names()
 
+    def clear(self) -> int:
+        """Keep only what is pinned; the answer is how much was forgotten."""
+        names = self._disk.catalogue.unpinned_names()
+        for name in names:
+            self.forget(name)
+        self.sweep()
+        return len(names)
+
     def tidy(self) -> None:
         """Write what reading left to be written, fit the memory that others leave, sweep: about once a second."""
         if not self._notes.is_empty:
