@@ -49,9 +49,17 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class FetchPolicy:
-    """What content comes by itself: all of it, or of what is not here yet only what is at most ``at_most`` bytes."""
+    """What content moves by itself: all of it, or only what is at most so many bytes.
+
+    ``at_most`` bounds what comes, of what is not here yet; ``sends_at_most`` what goes.
+    """
 
     at_most: int | None = None
+    sends_at_most: int | None = None
+
+    def sends(self, size: int) -> bool:
+        """Whether content of ``size`` bytes is sent now."""
+        return self.sends_at_most is None or size <= self.sends_at_most
 
     def takes(self, incoming: Incoming) -> bool:
         """Whether content that is not here yet is fetched now."""
@@ -305,6 +313,7 @@ class Puller:
     def _try(self, incoming: Incoming, content: bytes | None, origin: Origin, pulled: Pulled) -> bool:
         operation = incoming.operation
         step, here = self._step(incoming)
+        reached("after-look")
         if step in (Step.TAKE, Step.REVIVE, Step.CONFLICT) and content is None and operation.version is not None:
             # It became this since it was looked at; the next look fetches it.
             raise SealBroken(f"{operation.path} was changed meanwhile.", "Try again.")

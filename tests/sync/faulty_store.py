@@ -50,6 +50,10 @@ class FaultyStore:
         self._late: list[tuple[str, bytes]] = []
         self._lock = threading.Lock()
 
+    def reseed(self, seed: int) -> None:
+        """From here on ``seed`` decides."""
+        self._source = random.Random(seed)
+
     def settle(self) -> None:
         """Everything that was late arrives."""
         with self._lock:

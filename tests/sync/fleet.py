@@ -34,8 +34,8 @@ NAMES = ("laptop", "desk", "phone", "tablet")
 LARGE = 600
 MOST_ROUNDS = 12
 CRASHES = ("after-scan", "blobs-sent", "before-commit", "after-commit", "before-blob", "before-apply", "after-apply")
-CRASHES += ("after-base", "after-advance")
-BETWEEN = ("after-scan", "blobs-sent", "before-commit", "after-commit", "before-apply", "after-apply", "after-base")
+CRASHES += ("after-look", "after-base", "after-advance")
+BETWEEN = ("after-scan", "blobs-sent", "before-commit", "after-commit", "before-apply", "after-look", "after-apply")
 
 
 class Crash(BaseException):
