@@ -11,6 +11,7 @@ from fake_workspace import FakeWorkspace
 from sync_data import busy, queued, synced
 from test_snapshots import Compare, cards_at_rest, prepared
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from core.sync_model import SyncActivity, SyncStatus
 from tui.panes.sync import SyncPane
@@ -34,7 +35,6 @@ CASES = {
     "busy-wide": (busy, LIGHT, WIDE),
     "asks": (asking, DARK, NARROW),
     "queue": (busy, LIGHT, NARROW),
-    "devices": (busy, DARK, NARROW),
     "cost": (busy, DARK, NARROW),
     "plan": (synced, DARK, NARROW),
     "verify-wide": (synced, DARK, WIDE),
@@ -69,8 +69,8 @@ def test_sync(
             case "queue":
                 pane.show_section(Section.QUEUE)
                 await until(lambda: contents.queue is not None, "the queue")
-            case "devices" | "cost":
-                pane.show_section(Section(name))
+            case "cost":
+                pane.show_section(Section.COST)
             case "plan":
                 await pilot.press("l")
                 await until(lambda: contents.plan is not None and not contents.working, "the plan")
@@ -79,12 +79,15 @@ def test_sync(
                 await until(lambda: contents.verification is not None and not contents.working, "the findings")
             case "join":
                 await pilot.press("j")
-                await until(lambda: isinstance(app.screen, JoinScreen), "the dialog")
+                await until(lambda: isinstance(app.screen, JoinScreen) and app.screen.is_mounted, "the dialog")
+                for field in app.screen.query(Input):
+                    field.cursor_blink = False
             case "strategy":
                 await pilot.press("m")
                 await pilot.pause()
-        await cards_at_rest(app)
-        await pilot.pause(0.3)
+        if size == WIDE:
+            await cards_at_rest(app)
+        await pilot.pause(0.1)
 
     try:
         assert snap_compare(app, run_before=before, terminal_size=size)
