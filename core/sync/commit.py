@@ -141,7 +141,7 @@ def decode(data: bytes, area: str, seq: int) -> Signed:
             )
         commit = _commit(body)
         signature = bytes.fromhex(read["sig"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput, SealBroken) as error:
         raise SealBroken(
             f"Commit {seq} of {area} is damaged or not Bailiwick's ({type(error).__name__}).",
             "`bailiwick verify` names it; `bailiwick repair` puts it back from a device that has it.",

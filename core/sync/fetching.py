@@ -18,6 +18,8 @@ AT_ONCE = 8
 NEAR = 256 * 1024
 """Bytes between two pieces that are read along rather than asked for twice."""
 LARGEST_READ = 64 * 1024 * 1024
+LARGEST_CONTENT = 1024 * 1024 * 1024
+"""Bytes of one content as it is stored, whatever a commit claims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ class Fetcher:
         size = span.end - span.first
         try:
             with self._watch.transfer(self._area, span.key, Direction.DOWN, size) as progress:
-                return self._store.get(span.key, first=span.first, length=size, at_most=size, progress=progress)
+                return self._store.get(
+                    span.key, first=span.first, length=size, at_most=min(size, LARGEST_CONTENT), progress=progress
+                )
         except ObjectMissing:
             return f"{span.key} is missing in the remote."
         except (ObjectTooLarge, SealBroken) as error:
