@@ -95,6 +95,25 @@ def test_verify_names_what_is_wrong_and_exits_1(machines: tuple[Machine, Machine
     assert any(str(commit).endswith(each["key"]) and each["reason"] and each["cure"] for each in damages)
     code, out, _ = first("verify")
     assert (code, "→" in out) == (1, True)
+    commit.write_bytes(data)
+    assert first.json("verify")["damages"] == []
+
+
+def test_verify_reads_every_content_and_repair_puts_it_back(machines: tuple[Machine, Machine], remote: str) -> None:
+    first, _ = machines
+    first.json("remote", "set", remote)
+    first.json("sync")
+    (blob,) = (path for path in (Path(remote) / ".bailiwick" / "blobs").rglob("*") if path.is_file())
+    blob.chmod(0o600)
+    data = bytearray(blob.read_bytes())
+    data[5] ^= 1
+    blob.write_bytes(data)
+    code, out, _ = first("verify", "--json")
+    assert (code, [each["kind"] for each in json.loads(out)["damages"]]) == (1, ["damaged"])
+    assert "a fiftieth" in first("verify", "--quick")[1]
+    assert [each["kind"] for each in first.json("repair")["mended"]] == ["damaged"]
+    assert first.json("verify")["damages"] == []
+    assert "nothing to mend" in first.told("repair")
 
 
 def test_a_remote_that_is_gone_exits_3_and_loses_nothing(machines: tuple[Machine, Machine], remote: str) -> None:
