@@ -143,6 +143,7 @@ class EmbeddingWorker:
         if self._interrupted() or not (left := self._corpus.pending_count()):
             return
         self._publish(done, left, finished=False)
+        done = sum(self._corpus.from_each(self._take_known))
         while not self._interrupted() and (rounds := self._next_rounds()) and self.load_model():
             self._newer.clear()
             for partition, waiting in rounds:
@@ -159,6 +160,23 @@ class EmbeddingWorker:
         self._publish(done, self._corpus.pending_count(), finished=True)
         if done:
             self._bus.publish(LibrariesChanged())
+
+    def _take_known(self, partition: Partition) -> int:
+        """Give passages the vectors that are kept of their texts, the newest first, as far as that needs no model."""
+        taken = 0
+        while not self._interrupted() and (waiting := partition.index.pending(WINDOW_PASSAGES)):
+            digests = [passage.text_sha256 for passage in waiting]
+            key = partition.index.model_key
+            if not key and (models := self._cache.models_of(digests)):
+                # No model was ever loaded here: until one is, that of whoever embedded them will do.
+                key = models[0][0]
+                partition.index.use_model(ModelIdentity.of_key(key))
+            vectors = self._cache.get_many(key, digests) if key else {}
+            if not vectors:
+                break
+            partition.index.store_vectors(key, vectors)
+            taken += len(vectors)
+        return taken
 
     def _next_rounds(self) -> list[tuple[Partition, list[PendingPassage]]]:
         """The newest passages without a vector, a round of one partition after a round of the other."""

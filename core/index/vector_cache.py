@@ -7,6 +7,7 @@ import logging
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -65,6 +66,22 @@ class VectorCache:
                     self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             except sqlite3.Error:
                 _log.warning("vectors could not be kept beside the index", exc_info=True)
+
+    def put_missing(self, model_key: str, vectors: Mapping[str, Vector]) -> None:
+        """As ``put_many``, for vectors that somebody else made: one that is here already stays."""
+        known = self.get_many(model_key, vectors)
+        self.put_many(model_key, {digest: vector for digest, vector in vectors.items() if digest not in known})
+
+    def models_of(self, digests: Iterable[str]) -> list[tuple[str, int]]:
+        """The models that have vectors of the texts, and of how many: the one that has most of them first."""
+        wanted = json.dumps(sorted(set(digests)))
+        with self._lock:
+            try:
+                rows = self._connection.execute(_OF_ANY_MODEL, (wanted,)).fetchall()
+            except sqlite3.Error:
+                self._start_anew()
+                return []
+        return Counter(model for model, _, _ in rows).most_common()
 
     def keep_only(self, batches: Iterable[Sequence[str]], should_stop: Callable[[], bool]) -> bool:
         """Write the file anew with the vectors of the text hashes in ``batches`` alone: of others no trace is left.

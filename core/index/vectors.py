@@ -31,6 +31,12 @@ class ModelIdentity:
         """What is stored beside every vector."""
         return f"{self.name.rsplit('/', 1)[-1]}-{self.dimension}-{self.weights_sha256[:16]}"
 
+    @classmethod
+    def of_key(cls, key: str) -> ModelIdentity:
+        """An identity that has this key: its weights' hash is the beginning alone. Raises ValueError for no key."""
+        name, dimension, weights = key.rsplit("-", 2)
+        return cls(name, int(dimension), weights)
+
 
 def checked_vectors(vectors: Sequence[Vector] | Vectors) -> Vectors:
     """The vectors as one float32 array of shape (n, 384).

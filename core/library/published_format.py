@@ -3,47 +3,52 @@
 Format 1, under ``libraries/<language>/<library>/v<version>/``:
 
 - ``<library>.json``: ``{"format": "bailiwick-library", "version": 1, "language", "library", "library_version",
-  "documents": [{"path", "title", "metadata", "passages": [{"title", "heading_path", "text", "line"}]}]}``
-- ``examples/<number>-<title>.<suffix>``: the fenced code of the passages, a file each
-- ``vectors.f16``: one row of 384 little-endian float16 per passage, in the order of the documents; absent where not
-  every passage had a vector when it was published
-- ``metadata.json``: what it is, its counts, the embedding model, and size and SHA-256 of every other file
+  "documents": [{"path", "title", "metadata", "passages": [{"title", "heading_path", "text", "line"}]}]}``. A passage is
+  at most 256 tokens of the embedding model with its title: the qualified symbol, or the headings joined by " › ".
+- ``examples/<number>-<title>.<suffix>``: the fenced code of the passages, a file each, the first 400.
+- ``vectors.f16``: one row of 384 little-endian IEEE 754 half-precision numbers (768 bytes) per passage, without a
+  header, in the order of the documents and their passages: the normalised embedding of the passage's title, a newline
+  and its text. Absent where not every passage had a vector when the library was published.
+- ``metadata.json``: what it is, its licence where that is known, its counts, and size and SHA-256 of every other file.
+  ``vectors`` names the model, the dimension, at least the first 16 hexadecimal digits of its weights' SHA-256, and
+  binds the rows to their passages: ``passages_sha256`` is the SHA-256 over the SHA-256 digests, in hexadecimal and one
+  after the other, of what each row is the embedding of.
 
-``published_library.schema.json`` and ``published_metadata.schema.json`` beside this module say the same as JSON Schema.
+All text is UTF-8 without control characters but tab, line feed, vertical tab, form feed and carriage return. Sizes and
+hashes are those of the files as they are read, before any Content-Encoding. ``published_library.schema.json`` and
+``published_metadata.schema.json`` beside this module say the same as JSON Schema; ``published_reading`` reads it.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from core.errors import InvalidInput, WorkspaceUnusable
+from core.errors import InvalidInput
 from core.ids import sha256_hex
-from core.model import DocumentContent, JSONObject, Passage
+from core.library.published_examples import example_files
+from core.model import DocumentContent, JSONValue, Passage
+
+if TYPE_CHECKING:
+    from core.index.vectors import ModelIdentity, Vectors
 
 FORMAT = "bailiwick-library"
 VERSION = 1
-DIMENSION = 384
 METADATA = "metadata.json"
 VECTORS = "vectors.f16"
-LARGEST_METADATA = 4 * 1024 * 1024
-LARGEST_FILE = 512 * 1024 * 1024
-MOST_DOCUMENTS = 200_000
-MOST_EXAMPLES = 400
-_LONGEST_NAME = 120
-_FENCE = re.compile(r"^```([\w+#.-]*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_SUFFIXES = {"python": "py", "py": "py", "rust": "rs", "javascript": "js", "js": "js", "typescript": "ts", "ts": "ts"}
+LONGEST_NAME = 120
+LONGEST_TITLE = 1_000
+UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
 _NAME = re.compile(r"[^\s/\\\x00-\x1f]{1,120}")
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryName:
-    """Which library version; ``language`` and ``version`` are never empty in what is published."""
+    """Which library version; no part is ever empty in what is published."""
 
     language: str
     library: str
@@ -65,17 +70,19 @@ class PublishedDocument:
 
 @dataclass(frozen=True, slots=True)
 class PublishedMetadata:
-    """What ``metadata.json`` says. ``files`` are names with size in bytes and SHA-256; ``model`` is empty without
-    vectors.
+    """What ``metadata.json`` says. ``files`` are names with size in bytes and SHA-256; ``model`` is ``None``, and
+    ``passages_sha256`` empty, without vectors; ``license`` is empty where it is not known.
     """
 
     name: LibraryName
     documents: int
     passages: int
-    model: str
     published_at: str
     published_by: str
     files: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    model: ModelIdentity | None = None
+    passages_sha256: str = ""
+    license: str = ""
 
 
 def library_file(name: LibraryName) -> str:
@@ -86,105 +93,94 @@ def library_file(name: LibraryName) -> str:
 def checked_name(language: str, library: str, version: str) -> LibraryName:
     """The name; raises InvalidInput where a part of it is empty or could not be a folder's name."""
     for what, value in (("language", language), ("library", library), ("version", version)):
-        if not _NAME.fullmatch(value) or value in (".", "..") or not value.isprintable():
+        if not _NAME.fullmatch(value) or value[0] == "." or not value.isprintable() or not _is_normal(value):
             raise InvalidInput(
                 f"A library is published under its {what}, and {value[:40]!r} is none.",
                 "Add it with --language, --library and --version.",
             )
+    # Two files of these names lie beside it.
+    if library.casefold() == "metadata" or language.casefold() == "index.json":
+        raise InvalidInput(f"A library cannot be published as {language}/{library}.", "Add it under another name.")
     return LibraryName(language, library, version)
+
+
+def passage_digest(passage: Passage) -> str:
+    """The SHA-256, in hexadecimal, of what a passage's vector is the embedding of."""
+    return sha256_hex(passage.embedding_text.encode())
+
+
+def passages_digest(documents: Iterable[PublishedDocument]) -> str:
+    """What binds the rows of ``vectors.f16`` to the passages."""
+    return sha256_hex("".join(passage_digest(each) for each in all_passages(documents)).encode())
+
+
+def all_passages(documents: Iterable[PublishedDocument]) -> Iterable[Passage]:
+    """Every passage, in the order of the rows of ``vectors.f16``."""
+    return (passage for document in documents for passage in document.content.passages)
+
+
+def publishable(document: PublishedDocument) -> PublishedDocument:
+    """``document`` as the format can hold it: no control characters, and a title of at most 1,000 characters."""
+    content = document.content
+    passages = tuple(
+        Passage(_clean(each.title), tuple(map(_clean, each.heading_path)), _clean(each.text), each.line)
+        for each in content.passages
+    )
+    title = _clean(content.title)[:LONGEST_TITLE]
+    metadata = json.loads(json.dumps(dict(content.metadata)), object_pairs_hook=_cleaned_pairs)
+    return replace(document, content=replace(content, title=title, passages=passages, metadata=metadata))
 
 
 def write_library(
     name: LibraryName,
     documents: Sequence[PublishedDocument],
     *,
-    vectors: bytes,
-    model: str,
+    vectors: Vectors | None = None,
+    model: ModelIdentity | None = None,
     published_at: str,
     published_by: str,
+    license_name: str = "",
 ) -> dict[str, bytes]:
-    """The files of a library version by name, ``metadata.json`` last; ``vectors`` is empty where there are not all."""
-    passages = sum(len(each.content.passages) for each in documents)
-    files = {library_file(name): _documents_json(name, documents), **_examples(documents)}
-    if vectors:
-        files[VECTORS] = vectors
-    metadata = {
-        "format": FORMAT,
-        "version": VERSION,
-        "language": name.language,
-        "library": name.library,
-        "library_version": name.version,
-        "documents": len(documents),
-        "passages": passages,
-        "model": {"key": model, "dimension": DIMENSION} if vectors else None,
-        "published_at": published_at,
-        "published_by": published_by,
-        "files": {each: {"size": len(data), "sha256": sha256_hex(data)} for each, data in sorted(files.items())},
-    }
-    files[METADATA] = _json(metadata)
-    return files
+    """The files of a library version by name, ``metadata.json`` last.
 
+    ``documents`` are ``publishable``; ``vectors`` of ``model`` has a row per passage, and is ``None`` where one lacks.
+    Equal arguments give equal bytes. Raises InvalidInput for what the format cannot hold: what this writes is read.
+    """
+    # Imported here: reading imports what this module names.
+    from core.library.published_reading import read_documents, read_metadata
 
-def read_metadata(data: bytes) -> PublishedMetadata:
-    """What a ``metadata.json`` says; raises InvalidInput for what is none, WorkspaceUnusable for a newer format."""
-    held = _object(data, METADATA)
-    _require_version(held, METADATA)
-    try:
-        name = checked_name(held["language"], held["library"], held["library_version"])
-        model = held["model"]
-        files = {
-            _checked_file(each): (_count(facts["size"], LARGEST_FILE), _digest(facts["sha256"]))
-            for each, facts in held["files"].items()
+    count = sum(len(each.content.passages) for each in documents)
+    examples = example_files(each.content.passages for each in documents)
+    files = {library_file(name): _documents_json(name, documents), **examples}
+    about: JSONValue = None
+    if vectors is not None and model is not None and count:
+        files[VECTORS] = vectors.astype("<f2").tobytes()
+        about = {
+            "model": model.name,
+            "dimension": model.dimension,
+            "weights_sha256": model.weights_sha256,
+            "passages_sha256": passages_digest(documents),
         }
-        if library_file(name) not in files or len(files) > MOST_EXAMPLES + 3:
-            raise ValueError("no documents")
-        if model is not None and (model["dimension"] != DIMENSION or VECTORS not in files):
-            raise ValueError("no such vectors")
-        return PublishedMetadata(
-            name,
-            _count(held["documents"], MOST_DOCUMENTS),
-            _count(held["passages"], 10**9),
-            _short(model["key"]) if model is not None else "",
-            _short(held["published_at"]),
-            _short(held["published_by"]),
-            files,
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _malformed(METADATA, error) from None
-
-
-def read_documents(data: bytes, metadata: PublishedMetadata) -> list[PublishedDocument]:
-    """The documents in ``<library>.json``; raises InvalidInput where they are not what ``metadata`` says."""
-    file = library_file(metadata.name)
-    held = _object(data, file)
-    _require_version(held, file)
-    name = metadata.name
-    try:
-        told = (held["language"], held["library"], held["library_version"])
-        if told != (name.language, name.library, name.version):
-            raise ValueError("another library")
-        documents = [_document(each, name) for each in held["documents"]]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _malformed(file, error) from None
-    passages = sum(len(each.content.passages) for each in documents)
-    paths = {each.path for each in documents}
-    if (len(documents), passages, len(paths)) != (metadata.documents, metadata.passages, metadata.documents):
-        raise _malformed(file, ValueError("other counts"))
-    return documents
-
-
-def read_vectors(data: bytes, metadata: PublishedMetadata) -> list[list[float]] | None:
-    """The rows of ``vectors.f16``, None where their number does not fit or one is zero or not finite."""
-    import numpy as np
-
-    if len(data) != metadata.passages * DIMENSION * 2:
-        return None
-    rows = np.frombuffer(data, "<f2").reshape(-1, DIMENSION).astype(np.float32)
-    lengths = np.sqrt((rows * rows).sum(axis=1))
-    if not np.isfinite(rows).all() or (len(rows) and not (lengths > 0.5).all()):
-        return None
-    normalised: list[list[float]] = (rows / lengths[:, None]).tolist() if len(rows) else []
-    return normalised
+    listed: JSONValue = {each: {"size": len(data), "sha256": sha256_hex(data)} for each, data in sorted(files.items())}
+    files[METADATA] = _json(
+        {
+            "format": FORMAT,
+            "version": VERSION,
+            "language": name.language,
+            "library": name.library,
+            "library_version": name.version,
+            "license": license_name or None,
+            "documents": len(documents),
+            "passages": count,
+            "examples": len(examples),
+            "vectors": about,
+            "published_at": published_at,
+            "published_by": published_by,
+            "files": listed,
+        }
+    )
+    read_documents(files[library_file(name)], read_metadata(files[METADATA]))
+    return files
 
 
 def _documents_json(name: LibraryName, documents: Sequence[PublishedDocument]) -> bytes:
@@ -216,102 +212,26 @@ def _documents_json(name: LibraryName, documents: Sequence[PublishedDocument]) -
     )
 
 
-def _examples(documents: Sequence[PublishedDocument]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for document in documents:
-        for passage in document.content.passages:
-            for language, code in _FENCE.findall(passage.text):
-                if len(found) >= MOST_EXAMPLES:
-                    return found
-                if code.strip():
-                    words = re.sub(r"[^A-Za-z0-9]+", "-", passage.title).strip("-").lower()[:40] or "example"
-                    suffix = _SUFFIXES.get(language.lower(), "txt")
-                    found[f"examples/{len(found) + 1:04d}-{words}.{suffix}"] = code.encode()
-    return found
-
-
-def _document(told: Any, name: LibraryName) -> PublishedDocument:
-    path = told["path"]
-    parts = path.split("/")
-    if not path.isprintable() or len(path) > 1000 or any(part in ("", ".", "..") for part in parts):
-        raise ValueError("no path of a document")
-    metadata: JSONObject = told["metadata"]
-    if not isinstance(metadata, dict):
-        raise TypeError("no metadata")
-    json.dumps(metadata, allow_nan=False)
-    passages = tuple(_passage(each) for each in told["passages"])
-    content = DocumentContent(_text(told["title"]), name.language, name.library, name.version, path, passages, metadata)
-    return PublishedDocument(path, content)
-
-
-def _passage(told: Any) -> Passage:
-    heading_path = told["heading_path"]
-    if not isinstance(heading_path, list):
-        raise TypeError("no heading path")
-    line = told["line"]
-    if type(line) is not int:
-        raise TypeError("no line")
-    return Passage(_text(told["title"]), tuple(_text(each) for each in heading_path), _text(told["text"]), line)
-
-
-def _object(data: bytes, name: str) -> dict[str, Any]:
-    try:
-        held = json.loads(data.decode("utf-8"), parse_constant=_refuse)
-        if not isinstance(held, dict):
-            raise TypeError("no object")
-    except (ValueError, TypeError, RecursionError) as error:
-        raise _malformed(name, error) from None
-    return held
-
-
-def _require_version(held: Mapping[str, Any], name: str) -> None:
-    if held.get("format") != FORMAT:
-        raise _malformed(name, ValueError("another format"))
-    if type(held.get("version")) is not int or held["version"] > VERSION:
-        raise WorkspaceUnusable("The library was published by a newer Bailiwick.", "Update Bailiwick.")
-
-
-def _malformed(name: str, error: Exception) -> InvalidInput:
-    return InvalidInput(
-        f"The published {name} is not in the library format ({type(error).__name__}: {str(error)[:80]}).",
-        "Its publisher has to push it anew.",
-    )
-
-
 def _json(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1).encode() + b"\n"
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=1).encode() + b"\n"
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"The library cannot be written as JSON ({type(error).__name__}).") from None
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+def _is_normal(value: str) -> bool:
+    return unicodedata.normalize("NFC", value) == value
 
 
-def _checked_file(name: str) -> str:
-    folder, _, file = name.rpartition("/")
-    if folder not in ("", "examples") or not _NAME.fullmatch(file) or file in (".", ".."):
-        raise ValueError("no name of a file")
-    return name
+def _clean(text: str) -> str:
+    return UNPRINTABLE.sub("\ufffd", text)
 
 
-def _count(value: Any, most: int) -> int:
-    if type(value) is not int or not 0 <= value <= most or math.isnan(value):
-        raise ValueError("no such number")
-    return value
+def _cleaned_pairs(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
+    return {_clean(key): _clean_value(value) for key, value in pairs}
 
 
-def _digest(value: Any) -> str:
-    if not isinstance(value, str) or not _SHA256.fullmatch(value):
-        raise ValueError("no hash")
-    return value
-
-
-def _short(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_NAME or not value.isprintable():
-        raise ValueError("no short text")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError("no text")
-    return value
+def _clean_value(value: JSONValue) -> JSONValue:
+    if isinstance(value, str):
+        return _clean(value)
+    return [_clean_value(each) for each in value] if isinstance(value, list) else value

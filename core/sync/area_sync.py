@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
-from core.errors import BailiwickError, InvalidInput, RemoteUnreachable, WorkspaceUnusable
+from core.errors import BailiwickError, InvalidInput, RemoteRefused, RemoteUnreachable, WorkspaceUnusable
 from core.ids import new_id
 from core.privacy.cleared import Cleared
-from core.remote.store import ObjectFacts, ObjectStore, checked_key
+from core.remote.store import ObjectStore, checked_key
 from core.sync.areas import AreaLocks
+from core.sync.audit_heads import record_now
 from core.sync.commit import LARGEST_COMMIT, MOST_CHANGES, AuditHead, Commit, Operation, Place, checked_path
 from core.sync.devices import Devices
 from core.sync.failpoints import reached
@@ -28,8 +29,11 @@ from core.sync.log_reading import LogReader
 from core.sync.moving import UNWATCHED, Watch
 from core.sync.packing import Encoding
 from core.sync.planner import Step
+from core.sync.published_files import PublishedDocuments
 from core.sync.pulling import EVERYTHING, FetchPolicy, Pulled, Puller
-from core.sync.releasing import Releasing, as_view, view_key
+from core.sync.readable import as_read, zipped
+from core.sync.readable_view import require_deleted
+from core.sync.releasing import Releasing, view_key
 from core.sync.segments import SEGMENT, write_segment
 from core.sync.sending import Sender, publish
 from core.sync.signing import Signer
@@ -115,11 +119,12 @@ class AreaSync:
         self._noted_at = float("-inf")
         self._unread = 0
         self._cut = 0
-        self._taken_back: dict[str, str] = {}
+        self._followed: tuple[int, int] | None = None
         self._lacked_under: FetchPolicy | None = None
         self._lacking_at = 0.0
         self._lacking_wait = _LACKING_SECONDS
-        self._releasing = Releasing(agentfs, tree, area, user) if area.kind is not AreaKind.USER else None
+        published = PublishedDocuments(store, self.tables, user)
+        self._releasing = Releasing(agentfs, tree, area, user, published) if area.kind is not AreaKind.USER else None
         self.tables.open_area(area)
 
     # The whole
@@ -136,6 +141,7 @@ class AreaSync:
         self.scan()
         self._push(result, policy, approved=approved or self.area.kind is not AreaKind.USER)
         self._take_back(result)
+        self._follow_libraries()
         if result.sent or result.received or time.monotonic() - self._noted_at > _NOTE_SECONDS:
             self.tables.set_synced(self.area.id)
             self._noted_at = time.monotonic()
@@ -270,7 +276,7 @@ class AreaSync:
 
             def build(tried: list[str] = tried) -> Sequence[Draft]:
                 self.scan()
-                return self._drafts(tried, result)
+                return self._drafts(tried, result, policy)
 
             if not self.commit(build, result, policy):
                 return
@@ -286,7 +292,7 @@ class AreaSync:
                 "`bailiwick sync --yes` deletes them there; restore a snapshot or a backup if that was not meant.",
             )
 
-    def _drafts(self, left_out: list[str], result: AreaResult) -> list[Draft]:
+    def _drafts(self, left_out: list[str], result: AreaResult, policy: FetchPolicy) -> list[Draft]:
         """The next operations from the outbox; what is level already leaves it."""
         area = self.area.id
         drafts: list[Draft] = []
@@ -295,7 +301,7 @@ class AreaSync:
         for pending in self.tables.pending(area):
             if len(drafts) >= min(_MOST_AT_ONCE, MOST_CHANGES) or size > _MOST_BYTES:
                 break
-            if pending.path in left_out:
+            if pending.path in left_out or not policy.sends(pending.size):
                 continue
             base = self.tables.base(area, pending.path)
             if base is not None and not self._is_own(base):
@@ -314,8 +320,8 @@ class AreaSync:
                 if base is None or not base.present:
                     level.append(pending.path)
                 else:
-                    if base.place is not None:
-                        self._taken_back[pending.path] = base.place.key
+                    if base.place is not None and self._releasing is not None:
+                        self.tables.note_taken_back(area, pending.path, base.place.key)
                     drafts.append(Draft(Operation(pending.path, Change.DELETE, before, None)))
             else:
                 drafts.append(self._draft(outgoing, before))
@@ -339,26 +345,45 @@ class AreaSync:
             return
         for draft in drafts:
             if draft.cleared is not None:
-                data = draft.cleared.data
-                kind = "application/json" if data[:1] in (b"{", b"[") else "text/plain; charset=utf-8"
-                facts = ObjectFacts(kind, "gzip", "public, max-age=60")
-                key = view_key(self._releasing.user, draft.operation.path)
-                publish(self._store, checked_key(key), as_view(data), facts, replace=True)
+                data, facts = as_read(draft.operation.kind, draft.cleared.data)
+                try:
+                    key = checked_key(view_key(self._releasing.user, draft.operation.path))
+                except InvalidInput:
+                    # Its path is longer than a readable key can be; those who sync have it all the same.
+                    continue
+                publish(self._store, key, zipped(data), facts, replace=True)
 
     def _take_back(self, result: AreaResult) -> None:
-        """Delete the objects of what was unshared, and look that they are gone."""
-        if self._releasing is None or not self._taken_back:
+        """Delete the objects of what was unshared, and look that they are gone; what was interrupted is ended here."""
+        if self._releasing is None:
             return
-        named = self.tables.objects(self.area.id)
-        for path, key in list(self._taken_back.items()):
-            keys = [key] if key not in named else []
-            if self.area.kind is AreaKind.SHARED:
-                keys.append(view_key(self._releasing.user, path))
-            self._store.delete(keys)
-            if any(self._store.head(each) is not None for each in keys):
-                result.problems.append(f"{path} was unshared, but the remote did not delete it.")
+        area = self.area.id
+        for path, key in self.tables.taken_back(area):
+            base = self.tables.base(area, path)
+            keys = {key} - self.tables.objects(area)
+            if base is None and self.area.kind is AreaKind.SHARED:
+                keys.add(view_key(self._releasing.user, path))
+            try:
+                require_deleted(self._store, keys)
+            except RemoteRefused as refused:
+                result.problems.append(f"{path}: {refused.message}")
             else:
-                del self._taken_back[path]
+                self.tables.forget_taken_back(area, path, key)
+
+    def _follow_libraries(self) -> None:
+        """Take documents that were unshared out of published libraries, and have the index tell what there is."""
+        if self.area.kind is not AreaKind.SHARED:
+            return
+        position = self.tables.position(self.area.id)
+        if self._followed == (position.seq, position.scanned):
+            return
+        # Imported here: they commit by way of this module.
+        from core.sync.publishing import take_back_unshared, write_index
+
+        take_back_unshared(self._agentfs, self._store, self, by=self._agentfs.acting)
+        if write_index(self._agentfs, self._store, self.tables):
+            position = self.tables.position(self.area.id)
+            self._followed = (position.seq, position.scanned)
 
     def send_again(self, keys: set[str], result: AreaResult) -> int:
         """Send the content of the objects ``keys`` again, under new names, as far as it is here; how many paths."""
@@ -431,7 +456,7 @@ class AreaSync:
             self._agentfs.device,
             now(),
             tuple(operations),
-            AuditHead(*self._agentfs.audit.head()),
+            AuditHead(*self._agentfs.audit.head(), record_now(self._agentfs, self.tables, self.area.id)),
         )
 
     def _cut_segments(self) -> None:

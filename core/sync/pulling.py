@@ -182,12 +182,13 @@ class Puller:
     def _collapsed(self, read: Sequence[ReadCommit], *, joining: bool) -> list[Incoming]:
         """Each path once. On joining nothing is known of before, so that this device's own commits count as others'."""
         found: dict[str, Incoming] = {}
+        publishers: dict[str, str] = {}
         for each in read:
             commit = each.commit
             own = commit.device == self._device and not joining
             origin = self._origin(each)
             for operation in commit.operations:
-                if operation.change is Change.COLLECT:
+                if operation.change is Change.COLLECT or not self._counts(operation, origin.user, publishers):
                     continue
                 before = found.get(operation.path)
                 if before is None:
@@ -197,6 +198,27 @@ class Puller:
                     base = before.base
                 found[operation.path] = Incoming(operation, origin, commit.seq, own, operation.version if own else base)
         return sorted(found.values(), key=lambda each: (self._tree.order(each.operation.path), each.operation.path))
+
+    def _counts(self, operation: Operation, user: str, publishers: dict[str, str]) -> bool:
+        """Whether what is told of a file of a published library is told by who published it; ``publishers`` is kept.
+
+        Told of in the order of the log, so that every device comes to the same answer.
+        """
+        path = operation.path
+        if self._area.kind is not AreaKind.SHARED or not path.startswith("libraries/"):
+            return operation.kind != PUBLISHED
+        if path not in publishers:
+            known = self._tables.base(self._area.id, path)
+            is_file = known is not None and known.kind == PUBLISHED
+            publishers[path] = str(known.header.get("owner", "")) if known is not None and is_file else ""
+        publisher = publishers[path]
+        if not publisher and operation.kind != PUBLISHED:
+            return True
+        if publisher not in ("", user) or not _is_file_of_library(operation, user, self._area.id):
+            _log.warning("what %s told of the library file %s is passed over", user, path)
+            return False
+        publishers[path] = user if operation.version is not None else ""
+        return True
 
     def _origin(self, read: ReadCommit) -> Origin:
         name, user = self._tables.device(read.commit.device)
@@ -406,3 +428,13 @@ class Puller:
             if isinstance(keys, list):
                 prefix = f".bailiwick/blobs/{self._area.id}/"
                 yield from (key for key in keys if isinstance(key, str) and key.startswith(prefix))
+
+
+def _is_file_of_library(operation: Operation, user: str, area: str) -> bool:
+    """Whether ``user`` may tell this of a published file: in his own name, of content where such content lies."""
+    if operation.version is None:
+        return True
+    place, owner = operation.place, (operation.header or {}).get("owner")
+    if operation.kind != PUBLISHED or owner != user or place is None:
+        return False
+    return place.key == operation.path or place.key.startswith(f".bailiwick/blobs/{area}/")

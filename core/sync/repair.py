@@ -12,7 +12,8 @@ from core.sync.area_sync import AreaResult, AreaSync
 from core.sync.commit import log_key
 from core.sync.devices import DEVICES, Devices
 from core.sync.key_exchange import exchange_keys
-from core.sync.publishing import write_index
+from core.sync.publishing import push, write_index
+from core.sync.readable_view import rebuild_view, view_damages
 from core.sync.remote_identity import FORMAT_KEY, ROOT, write_format
 from core.sync.sending import put_back
 from core.sync.tables import SyncTables
@@ -38,7 +39,12 @@ def repair(
     place, content only under a new name. Raises what the store raises.
     """
     known = tuple(area.area for area in areas)
-    before = verify(agentfs, store, known, sample=1.0, progress=progress).damages
+    tables = SyncTables(agentfs.database)
+
+    def view() -> Sequence[Damage]:
+        return view_damages(store, tables)
+
+    before = verify(agentfs, store, known, sample=1.0, view=view, progress=progress).damages
     mending = _Mending(agentfs, store, areas, device_name)
     for damage in before:
         try:
@@ -47,8 +53,9 @@ def repair(
             _log.warning("%s is not mended: %s", damage.key, refused.message)
     mending.send_again()
     if not store.read_only:
-        write_index(store, SyncTables(agentfs.database))
-    after = verify(agentfs, store, known, sample=1.0, progress=progress).damages
+        rebuild_view(store, tables)
+        write_index(agentfs, store, tables, at_once=True)
+    after = verify(agentfs, store, known, sample=1.0, view=view, progress=progress).damages
     left = {(each.kind, each.key) for each in after}
     mended = tuple(each for each in before if (each.kind, each.key) not in left)
     return Repair(mended, after)
@@ -92,6 +99,19 @@ class _Mending:
                     area.send_again(keys, AreaResult())
                 except BailiwickError as error:
                     _log.warning("%s is not mended: %s", area_id, error.message)
+            elif area.area.kind is AreaKind.SHARED:
+                self._publish_again(area, keys)
+
+    def _publish_again(self, area: AreaSync, keys: set[str]) -> None:
+        """Put the broken files of the user's own libraries there again, made of the documents that are here."""
+        paths = {path for key in keys for path, _ in self._tables.places_in(area.area.id, key)}
+        versions = {tuple(path.split("/")[1:4]) for path in paths if path.startswith("libraries/")}
+        for language, library, version in sorted(each for each in versions if len(each) == 3):
+            target = f"{language}/{library}@{version.removeprefix('v')}"
+            try:
+                push(self._agentfs, self._store, area, target, by=self._agentfs.acting, broken=keys)
+            except BailiwickError as error:
+                _log.warning("%s is not mended: %s", target, error.message)
 
     def _mark(self) -> None:
         self._store.delete([FORMAT_KEY])

@@ -189,6 +189,15 @@ class SyncTables:
         rows = self._all("SELECT DISTINCT object FROM sync_base WHERE area = ? AND object <> ''", (area,))
         return {row["object"] for row in rows}
 
+    def stored_bytes(self) -> int:
+        """How many bytes of content lie in the remote, as far as it is named."""
+        row = self._one(
+            "SELECT sum(extent) AS bytes FROM (SELECT max(first + length) AS extent FROM sync_base"
+            " WHERE object <> '' GROUP BY area, object)",
+            (),
+        )
+        return int(row["bytes"] or 0) if row is not None else 0
+
     def extents(self, area: str, *, without: Iterable[str] = ()) -> list[tuple[str, int, str]]:
         """Each object that the area's state names, how many bytes of it at least, and a path in it; by key.
 
@@ -260,8 +269,10 @@ class SyncTables:
             connection.execute("UPDATE sync_areas SET scanned = ? WHERE area = ?", (position, area))
 
     def pending(self, area: str, limit: int = -1) -> list[Pending]:
-        """What waits to go up, the oldest first."""
-        rows = self._all("SELECT * FROM sync_pending WHERE area = ? ORDER BY since, path LIMIT ?", (area, limit))
+        """What waits to go up: small files before large ones, of these the oldest first."""
+        rows = self._all(
+            "SELECT * FROM sync_pending WHERE area = ? ORDER BY size > 100000, since, path LIMIT ?", (area, limit)
+        )
         return [Pending(row["path"], row["size"], from_text(row["since"])) for row in rows]
 
     def unscanned_counts(self, area: str, owner: str) -> tuple[int, int]:
@@ -279,10 +290,15 @@ class SyncTables:
         row = self._one("SELECT count(*) AS n, sum(size) AS bytes FROM sync_pending WHERE area = ?", (area,))
         return (int(row["n"]), int(row["bytes"] or 0)) if row is not None else (0, 0)
 
-    def missing_counts(self, area: str) -> tuple[int, int]:
-        """How many paths are known but were not fetched, and their bytes."""
+    def missing_counts(self, area: str, at_most: int | None = None) -> tuple[int, int]:
+        """How many paths, of at most so many bytes, are known but were not fetched, and their bytes.
+
+        Files of published libraries do not count: they come when the library is pulled.
+        """
         row = self._one(
-            "SELECT count(*) AS n, sum(size) AS bytes FROM sync_base WHERE area = ? AND present = 0", (area,)
+            "SELECT count(*) AS n, sum(size) AS bytes FROM sync_base"
+            " WHERE area = ? AND present = 0 AND size <= ? AND kind <> 'library'",
+            (area, at_most if at_most is not None else 1 << 62),
         )
         return (int(row["n"]), int(row["bytes"] or 0)) if row is not None else (0, 0)
 
@@ -347,6 +363,27 @@ class SyncTables:
                 "DELETE FROM sync_collected WHERE area = ? AND object = ?", [(area, key) for key in keys]
             )
 
+    # What was taken back
+
+    def note_taken_back(self, area: str, path: str, key: str) -> None:
+        """Note that what lies under ``key`` is to be deleted once the log says that ``path`` is nothing any more."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO sync_taken_back (area, path, object) VALUES (?, ?, ?)", (area, path, key)
+            )
+
+    def taken_back(self, area: str) -> list[tuple[str, str]]:
+        """The paths and keys that were noted."""
+        rows = self._all("SELECT path, object FROM sync_taken_back WHERE area = ? ORDER BY path", (area,))
+        return [(row["path"], row["object"]) for row in rows]
+
+    def forget_taken_back(self, area: str, path: str, key: str) -> None:
+        """It is gone."""
+        with self.database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM sync_taken_back WHERE area = ? AND path = ? AND object = ?", (area, path, key)
+            )
+
     # Devices
 
     def device(self, device: str) -> tuple[str, str]:
@@ -372,23 +409,27 @@ class SyncTables:
     def note_audit_head(self, connection: sqlite3.Connection, commit: Commit) -> str:
         """Note the audit head in a commit; the answer says what is wrong with that device's trail, empty if nothing."""
         head = commit.audit
+        row = connection.execute("SELECT problem FROM sync_devices WHERE device = ?", (commit.device,)).fetchone()
+        problem = str(row["problem"]) if row is not None else ""
+        for position, digest in [(head.position, head.hash), *([head.before] if head.before is not None else [])]:
+            other = connection.execute(
+                "SELECT 1 FROM sync_audit_heads WHERE device = ? AND position = ? AND hash <> ?",
+                (commit.device, position, digest),
+            ).fetchone()
+            if other is not None:
+                problem = f"its audit trail was rewritten: record {position:,} is not the one that it showed before"
+        # Only commits of one area are in an order.
         seen = connection.execute(
-            "SELECT audit_position, audit_hash, problem FROM sync_devices WHERE device = ?", (commit.device,)
+            "SELECT max(position) AS position FROM sync_audit_heads WHERE device = ? AND area = ? AND seq < ?",
+            (commit.device, commit.area, commit.seq),
         ).fetchone()
-        problem = str(seen["problem"]) if seen is not None else ""
-        other = connection.execute(
-            "SELECT 1 FROM sync_audit_heads WHERE device = ? AND position = ? AND hash <> ?",
-            (commit.device, head.position, head.hash),
-        ).fetchone()
-        if other is not None:
-            problem = f"its audit trail was rewritten: record {head.position:,} is not the one that it showed before"
-        elif seen is not None and head.position < seen["audit_position"]:
+        if seen["position"] is not None and head.position < seen["position"]:
             problem = (
-                f"its audit trail was cut off: it ended at record {seen['audit_position']:,} before,"
+                f"its audit trail was cut off: it ended at record {seen['position']:,} before,"
                 f" and at {head.position:,} in commit {commit.seq} of {commit.area}"
             )
         connection.execute(
-            "INSERT OR IGNORE INTO sync_audit_heads (device, position, hash, area, seq) VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO sync_audit_heads (device, position, hash, area, seq) VALUES (?, ?, ?, ?, ?)",
             (commit.device, head.position, head.hash, commit.area, commit.seq),
         )
         connection.execute(
@@ -409,9 +450,19 @@ class SyncTables:
         rows = self._all("SELECT device, name, problem FROM sync_devices WHERE problem <> '' ORDER BY device", ())
         return [(row["device"], row["name"], row["problem"]) for row in rows]
 
+    def last_audit_position(self, device: str, area: str) -> int:
+        """The position of the head that a device's newest commit in ``area`` showed; 0 where there is none."""
+        row = self._one(
+            "SELECT position FROM sync_audit_heads WHERE device = ? AND area = ? ORDER BY seq DESC LIMIT 1",
+            (device, area),
+        )
+        return int(row["position"]) if row is not None else 0
+
     def audit_heads(self, device: str) -> list[AuditHead]:
         """The heads that a device showed, by position."""
-        rows = self._all("SELECT position, hash FROM sync_audit_heads WHERE device = ? ORDER BY position", (device,))
+        rows = self._all(
+            "SELECT DISTINCT position, hash FROM sync_audit_heads WHERE device = ? ORDER BY position", (device,)
+        )
         return [AuditHead(row["position"], row["hash"]) for row in rows]
 
     def _one(self, statement: str, parameters: tuple[object, ...]) -> sqlite3.Row | None:

@@ -12,17 +12,9 @@ import pytest
 from core.agentfs.items import ItemWrite
 from core.disclosure.sharing import share, unshare
 from core.engine import Duties
-from core.errors import AccessDenied, InvalidInput, NotFound, SealBroken
-from core.library.published_format import (
-    LibraryName,
-    PublishedDocument,
-    read_documents,
-    read_metadata,
-    read_vectors,
-    write_library,
-)
+from core.errors import AccessDenied, InvalidInput, NotFound
 from core.library.sources import Origin
-from core.model import DocumentContent, Kind, Passage, SearchMode
+from core.model import Kind, SearchMode
 from core.search.query import Query
 from core.sync.joining import JoinWay
 from core.workspace import Workspace
@@ -122,52 +114,6 @@ def test_what_is_unshared_is_gone_from_the_remote(laptop: Workspace, tmp_path: P
     assert run.problem == ""
     assert b"F sharp" not in _everything(remote)
     assert read(laptop, "notes/heat") == "the kettle whistles in F sharp"
-
-
-def test_the_format_is_read_as_it_was_written() -> None:
-    import numpy as np
-
-    name = LibraryName("python", "kettle", "1.2")
-    passages = (Passage("Boil", ("Kettle", "Boil"), "```py\nboil()\n```", 3), Passage("Pour", (), "slowly", 9))
-    documents = [PublishedDocument("a/b.md", DocumentContent("B", *_parts(name), "a/b.md", passages, {"path": "b"}))]
-    rows = np.eye(2, 384, dtype="<f2").tobytes()
-    files = write_library(
-        name, documents, vectors=rows, model="mini-384-abc", published_at="2026-11-25", published_by="mara"
-    )
-    metadata = read_metadata(files["metadata.json"])
-    assert read_documents(files["kettle.json"], metadata) == documents
-    assert read_vectors(files["vectors.f16"], metadata) == np.eye(2, 384).tolist()
-    assert read_vectors(np.full((2, 384), np.nan, "<f2").tobytes(), metadata) is None
-    jsonschema = pytest.importorskip("jsonschema")
-    import core.library as room
-
-    for file, schema in (("kettle.json", "published_library"), ("metadata.json", "published_metadata")):
-        rules = json.loads((Path(room.__file__).parent / f"{schema}.schema.json").read_text())
-        jsonschema.validate(json.loads(files[file]), rules)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"files": {"../out": {"size": 1, "sha256": "0" * 64}}},
-        {"language": "../.."},
-        {"library": "a/b"},
-        {"documents": -1},
-        {"passages": "many"},
-        {"files": {}},
-        {"format": "other"},
-    ],
-)
-def test_malformed_metadata_is_refused(change: dict[str, object]) -> None:
-    name = LibraryName("python", "kettle", "1.2")
-    files = write_library(name, [], vectors=b"", model="", published_at="2026", published_by="mara")
-    held = json.loads(files["metadata.json"]) | change
-    with pytest.raises((InvalidInput, SealBroken)):
-        read_metadata(json.dumps(held).encode())
-
-
-def _parts(name: LibraryName) -> tuple[str, str, str]:
-    return name.language, name.library, name.version
 
 
 def _whole(data: bytes) -> bytes:

@@ -74,8 +74,9 @@ CREATE TABLE sync_audit_heads (
     hash TEXT NOT NULL,
     area TEXT NOT NULL,
     seq INTEGER NOT NULL,
-    PRIMARY KEY (device, position, hash)
+    PRIMARY KEY (device, area, seq)
 ) WITHOUT ROWID;
+CREATE INDEX sync_audit_heads_by_position ON sync_audit_heads (device, position);
 
 -- While everything sealed is sealed again under the identity of a remote that is joined: under which hash it lies anew.
 CREATE TABLE resealed (
@@ -167,4 +168,12 @@ CREATE TABLE sync_collected (
     object TEXT NOT NULL,
     known_at TEXT NOT NULL,
     PRIMARY KEY (area, object)
+) WITHOUT ROWID;
+
+-- What was unshared and may still lie in the remote: deleted once the log says so.
+CREATE TABLE sync_taken_back (
+    area TEXT NOT NULL REFERENCES sync_areas (area) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    object TEXT NOT NULL,
+    PRIMARY KEY (area, path, object)
 ) WITHOUT ROWID;
