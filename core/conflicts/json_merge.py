@@ -160,7 +160,7 @@ class _Merge:
     ) -> Node:
         tokens = [[_canonical(value) for value in side] for side in (was, mine, theirs)]
         parts: list[Node] = []
-        for region in regions(*tokens):
+        for region in regions(*tokens, narrow=False):
             base, local, remote = (_values(side) for side in (region.base, region.local, region.remote))
             if region.origin is Origin.UNCHANGED:
                 parts += (Fixed(value) for value in base)

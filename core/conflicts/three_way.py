@@ -30,11 +30,11 @@ class Region:
     at: int
 
 
-def regions(base: Sequence[str], local: Sequence[str], remote: Sequence[str]) -> list[Region]:
+def regions(base: Sequence[str], local: Sequence[str], remote: Sequence[str], *, narrow: bool = True) -> list[Region]:
     """Divide the three sequences into regions, in order. Pure; with the sides exchanged it divides them alike.
 
-    Changes that touch belong to one region. Where both sides put in something that begins or ends equally, that is
-    counted once.
+    Changes that touch belong to one region. What both sides put in at one place is divided where it is equal; with
+    ``narrow`` so is what they made of the same part, as far as it begins and ends equally.
     """
     found: list[Region] = []
     at = left = right = 0
@@ -42,7 +42,8 @@ def regions(base: Sequence[str], local: Sequence[str], remote: Sequence[str]) ->
         *_stable(base, local, remote),
         (len(base), len(local), len(remote), 0),
     ):
-        found += _divided(tuple(base[at:start]), tuple(local[left:left_start]), tuple(remote[right:right_start]), at)
+        sides = tuple(base[at:start]), tuple(local[left:left_start]), tuple(remote[right:right_start])
+        found += _divided(*sides, at, narrow)
         if length:
             kept = tuple(base[start : start + length])
             found.append(Region(Origin.UNCHANGED, kept, kept, kept, start))
@@ -66,7 +67,9 @@ def _stable(base: Sequence[str], local: Sequence[str], remote: Sequence[str]) ->
             other += 1
 
 
-def _divided(base: tuple[str, ...], local: tuple[str, ...], remote: tuple[str, ...], at: int) -> list[Region]:
+def _divided(
+    base: tuple[str, ...], local: tuple[str, ...], remote: tuple[str, ...], at: int, narrow: bool
+) -> list[Region]:
     """The regions of a part that somebody changed."""
     if not (base or local or remote):
         return []
@@ -81,11 +84,11 @@ def _divided(base: tuple[str, ...], local: tuple[str, ...], remote: tuple[str, .
     start = _equal_start(local, remote)
     end = _equal_start(local[start:][::-1], remote[start:][::-1])
     mine, theirs = local[start : len(local) - end], remote[start : len(remote) - end]
-    if not (start or end):
+    if not (narrow and (start or end)):
         return [Region(Origin.CONFLICT, base, local, remote, at)]
     first = [Region(Origin.SAME, (), local[:start], remote[:start], at)] if start else []
     last = Region(Origin.SAME, (), local[len(local) - end :], remote[len(remote) - end :], at + len(base))
-    return [*first, *_divided(base, mine, theirs, at), *([last] if end else [])]
+    return [*first, *_divided(base, mine, theirs, at, narrow), *([last] if end else [])]
 
 
 def _inserted(local: tuple[str, ...], remote: tuple[str, ...], at: int) -> list[Region]:
@@ -94,9 +97,13 @@ def _inserted(local: tuple[str, ...], remote: tuple[str, ...], at: int) -> list[
     left = right = 0
     # Always compared in one direction, so that it makes no difference which side is which.
     common = blocks(local, remote) if local <= remote else [each.turned for each in blocks(remote, local)]
+    only_here: set[str] = set()
+    only_there: set[str] = set()
     for block in (*common, None):
         left_end, right_end = (block.first, block.second) if block else (len(local), len(remote))
         mine, theirs = local[left:left_end], remote[right:right_end]
+        only_here.update(mine)
+        only_there.update(theirs)
         if mine and theirs:
             found.append(Region(Origin.CONFLICT, (), mine, theirs, at))
         elif mine or theirs:
@@ -104,6 +111,9 @@ def _inserted(local: tuple[str, ...], remote: tuple[str, ...], at: int) -> list[
         if block:
             left, right = left_end + block.length, right_end + block.length
             found.append(Region(Origin.SAME, (), local[left_end:left], remote[right_end:right], at))
+    if only_here & only_there:
+        # The same in another order: taking it from both sides would have it twice.
+        return [Region(Origin.CONFLICT, (), local, remote, at)]
     return found
 
 
