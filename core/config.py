@@ -39,9 +39,18 @@ _MINIMUM = {
     "sync.realtime_poll_seconds": 1,
     "sync.realtime_idle_seconds": 1,
     "sync.adaptive_batch_seconds": 1,
+    "sync.adaptive_longest_batch_seconds": 1,
     "sync.adaptive_poll_seconds": 1,
     "sync.adaptive_idle_seconds": 1,
 }
+_AT_LEAST = {
+    "sync.good_ms": "sync.excellent_ms",
+    "sync.good_failures_percent": "sync.excellent_failures_percent",
+    "sync.realtime_idle_seconds": "sync.realtime_poll_seconds",
+    "sync.adaptive_idle_seconds": "sync.adaptive_poll_seconds",
+    "sync.adaptive_longest_batch_seconds": "sync.adaptive_batch_seconds",
+}
+"""What may not be less than another setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +116,11 @@ class SyncSettings:
     realtime_poll_seconds: int
     realtime_idle_seconds: int
     adaptive_batch_seconds: int
+    adaptive_longest_batch_seconds: int
     adaptive_poll_seconds: int
     adaptive_idle_seconds: int
     budget_cents: int
+    bandwidth_kb: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +232,12 @@ def load_settings(workspace: Path, environ: Mapping[str, str] = os.environ) -> S
             origins[key] = f"environment {variable}"
     if not values["user.id"]:
         values["user.id"] = _login_name()
+    for key, other in _AT_LEAST.items():
+        if int(values[key]) < int(values[other]):
+            raise ConfigurationError(
+                f"{key} is {values[key]} and {other} is {values[other]}: the first may not be less than the other.",
+                f"{key} comes from the {origins[key]}, {other} from the {origins[other]}.",
+            )
     sections = {
         name: kind(**{each.name: values[f"{name}.{each.name}"] for each in fields(kind)})
         for name, kind in _SECTIONS.items()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
+FIRST_SYNC_SECONDS = 1.0
+"""After the engine began: the dashboard's first content comes before all that synchronising loads."""
 
 
 class Duties(Enum):
@@ -75,6 +77,8 @@ class Engine:
         self._closed = False
         self._sync = sync
         self._sync_worker: SyncWorker | None = None
+        self._sync_from = time.monotonic() + FIRST_SYNC_SECONDS
+        self._sync_start: threading.Timer | None = None
         self._accesses: Counter[str] = Counter()
         self._refusals: dict[str, float] = {}
         self._housekeeper = Housekeeper(agentfs, bus, settings.audit.retention_days, upkeep)
@@ -100,6 +104,8 @@ class Engine:
         self._housekeeper.stop()
         with self._lock:
             worker, self._sync_worker, self._sync = self._sync_worker, None, None
+            if self._sync_start is not None:
+                self._sync_start.cancel()
         if worker is not None:
             worker.stop()
         with self._lock:
@@ -133,19 +139,24 @@ class Engine:
 
     def _synchronise(self, change: TruthChange) -> None:
         """Have the sync worker hear of a change; there is one once there is a remote."""
-        if self._sync_worker is None and self._duties is Duties.ALL and self._agentfs.settings.get("sync.remote"):
-            with self._lock:
-                if self._sync is not None and self._sync_worker is None:
-                    # Imported here: a workspace without a remote does without all that synchronising brings along.
-                    from core.sync.worker import SyncWorker
-
-                    self._sync_worker = SyncWorker(self._sync(), self._settings.sync, self._bus)
-                    self._sync_worker.start()
         if (worker := self._sync_worker) is not None:
             if change.items:
                 worker.items_changed()
             else:
                 worker.look_again()
+        elif self._duties is Duties.ALL and self._sync_start is None and self._agentfs.settings.get("sync.remote"):
+            self._sync_start = threading.Timer(max(0.0, self._sync_from - time.monotonic()), self._begin_to_synchronise)
+            self._sync_start.daemon = True
+            self._sync_start.start()
+
+    def _begin_to_synchronise(self) -> None:
+        # Imported here: a workspace without a remote does without all that synchronising brings along.
+        from core.sync.worker import SyncWorker
+
+        with self._lock:
+            if self._sync is not None:
+                self._sync_worker = SyncWorker(self._sync(), self._settings.sync, self._bus)
+                self._sync_worker.start()
 
     def search(self, query: Query, *, wait_for_model: bool = False) -> Answer:
         """Answer ``query``; with ``wait_for_model`` the model is loaded first, else words answer while it loads."""

@@ -116,13 +116,18 @@ class Operations:
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What the month cost so far beside what it may cost; ``budget`` 0 is no limit. Money is in US dollars."""
+    """What the month's requests cost so far beside what they may cost; ``budget`` 0 is no limit.
+
+    ``storage_cost`` is what ``stored_bytes`` cost in a month, apart from requests. Money is in US dollars.
+    """
 
     month: str
     operations: Operations
     cost: float
     budget: float
     stopped: bool
+    stored_bytes: int = 0
+    storage_cost: float = 0.0
 
 
 class Direction(StrEnum):
@@ -270,6 +275,8 @@ class SyncStatus:
     problem: str = ""
     cure: str = ""
     asks: str = ""
+    choices: tuple[StrategyChoice, ...] = ()
+    """The strategies until now, the newest first."""
 
 
 class DamageKind(StrEnum):

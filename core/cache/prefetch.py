@@ -102,7 +102,8 @@ def _not_fetched(database: Database) -> list[Candidate]:
         connection = database.connection()
         missing = connection.execute(
             "SELECT b.area, b.path, b.size, u.access_count, u.last_accessed FROM sync_base b"
-            " LEFT JOIN item_usage u ON u.item_id = b.item_id WHERE b.present = 0 ORDER BY b.size LIMIT ?",
+            " LEFT JOIN item_usage u ON u.item_id = b.item_id"
+            " WHERE b.present = 0 AND b.kind <> 'library' ORDER BY b.size LIMIT ?",
             (MOST_CANDIDATES,),
         ).fetchall()
         if not missing:

@@ -35,9 +35,8 @@ class SyncHistory:
     # Runs, samples and choices
 
     def add_run(self, run: SyncRun) -> None:
-        """Keep a run that ended, and count its requests to the month's."""
+        """Keep a run that ended."""
         self._add("run", run.started_at, asdict(run))
-        self.count(run.operations)
 
     def count(self, operations: Operations) -> None:
         """Count requests to this month's."""

@@ -9,8 +9,8 @@ from core.agentfs.agentfs import AgentFS
 from core.sync.area_sync import AreaSync, AsksFirst
 from core.sync.fetching import spans
 from core.sync.log_reading import AHEAD
-from core.sync.prices import cost_of
-from core.sync.pulling import FetchPolicy
+from core.sync.prices import PriceList
+from core.sync.pulling import PUBLISHED, FetchPolicy
 from core.sync.sending import PACK, SMALL
 from core.sync.tables import SyncTables
 from core.sync_model import Change, Direction, Operations, PlannedChange, SyncPlan
@@ -18,8 +18,8 @@ from core.sync_model import Change, Direction, Operations, PlannedChange, SyncPl
 _COMMIT = 2000
 
 
-def planned(areas: Sequence[AreaSync], kind: str, policy: FetchPolicy) -> SyncPlan:
-    """The plan of a sync of ``areas`` on a remote of ``kind``; reads their logs, changes nothing but the outbox.
+def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -> SyncPlan:
+    """The plan of a sync of ``areas`` at ``prices``; reads their logs, changes nothing but the outbox.
 
     The operations are an upper bound, as long as nobody else commits meanwhile.
     """
@@ -45,7 +45,7 @@ def planned(areas: Sequence[AreaSync], kind: str, policy: FetchPolicy) -> SyncPl
             area.brake()
         except AsksFirst as question:
             asks = asks or question.message
-    return SyncPlan(tuple(changes), operations, cost_of(operations, kind), asks)
+    return SyncPlan(tuple(changes), operations, prices.cost(operations), asks)
 
 
 def queued(agentfs: AgentFS, tables: SyncTables, limit: int) -> tuple[PlannedChange, ...]:
@@ -61,5 +61,5 @@ def _queued(agentfs: AgentFS, tables: SyncTables, limit: int) -> Iterator[Planne
             change = Change.DELETE if gone and not each.path.startswith("agents/") else Change.PUT
             yield PlannedChange(area.id, Direction.UP, change, each.path, each.size)
     for area in areas:
-        for known in tables.not_fetched(area.id, limit):
+        for known in tables.not_fetched(area.id, limit, besides=PUBLISHED):
             yield PlannedChange(area.id, Direction.DOWN, Change.PUT, known.path, known.size, "not fetched")

@@ -3,54 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import platform
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text, now, to_text
-from core.cache.cached_store import CachedStore, beneath
+from core.cache.cached_store import beneath
+from core.cache.prefetch import GOOD_ENOUGH, prefetch_candidates
 from core.cache.tiers import MultiTierCache
 from core.config import Settings
-from core.conflicts.records import ConflictStore
-from core.errors import BailiwickError, InvalidInput, NotFound, RemoteUnreachable
+from core.errors import BailiwickError, InvalidInput, Locked, NotFound, RemoteRefused, RemoteUnreachable
 from core.events import EventBus, SyncChanged
-from core.model import JSONValue
-from core.sync.area_sync import AreaResult, AreaSync, AsksFirst
-from core.sync.history import SyncHistory, activity_of, transfers_of
-from core.sync.moving import SyncCancelled, Watch
-from core.sync.network import NetworkMonitor
-from core.sync.planning import planned, queued
-from core.sync.prices import cost_of
-from core.sync.pulling import FetchPolicy
-from core.sync.strategy import determine_strategy, pace_of, volume_of
-from core.sync.sync_lock import only_sync
+from core.sync.choosing import StrategyChooser
+from core.sync.history import SyncHistory
+from core.sync.moving import SyncCancelled
+from core.sync.remote_link import RemoteLink
+from core.sync.standing import ASKS, PAUSED, Standing
+from core.sync.strategy import pace_of
 from core.sync.tables import SyncTables
+from core.sync.telling import Telling
 from core.sync_model import (
     Area,
     AreaKind,
-    AreaStatus,
-    DeviceStatus,
-    NetworkQuality,
-    Operations,
     PlannedChange,
-    RemoteStatus,
     Repair,
     Spending,
     StrategyChoice,
-    SyncActivity,
     SyncPlan,
     SyncRun,
     SyncStatus,
     SyncStrategy,
-    Transfer,
-    UserTier,
     Verification,
 )
 
@@ -59,19 +43,22 @@ if TYPE_CHECKING:
     from core.remote.probe import ProbeReport
     from core.remote.store import ObjectStore
     from core.sync.approval import JoinRequest
+    from core.sync.area_sync import AreaResult, AreaSync
     from core.sync.garbage import Collected
     from core.sync.joining import Founded, Joined, JoinWay
+    from core.sync.one_run import Outcome
     from core.sync.publishing import PulledLibrary, Pushed, RemoteLibrary
+    from core.sync.pulling import FetchPolicy
     from core.sync.verify import VerifyProgress
 
-REMOTE = "sync.remote"
-_PAUSED, _FORCED, _ASKS, _PROBLEM = "sync.paused", "sync.forced", "sync.asks", "sync.problem"
-TELL_SECONDS = 0.2
-WAIT_SECONDS = 30.0
-_OLD_SECONDS = 20.0
-_UNCOUNTED = 50
 POLL = "poll"
 """Why the worker looks at the remote where nothing changed here."""
+LARGE = "large files"
+"""Why it moves what was left for a quiet time."""
+LARGE_BYTES = 64 * 1024 * 1024
+"""So much of that comes at once: something that changed meanwhile need not wait long."""
+COLLECT_HOURS = 24.0
+_COLLECTED = "sync.collected_at"
 
 
 class SyncService:
@@ -90,114 +77,60 @@ class SyncService:
         self._settings = settings
         self._bus = bus
         self._person = person
-        self._cache = cache
         self._tables = SyncTables(agentfs.database)
         self._history = SyncHistory(agentfs.database)
-        self._store: ObjectStore | None = None
-        self._store_url = ""
-        self._lock = threading.RLock()
-        self._areas: dict[str, AreaSync] = {}
-        self._transfers: dict[str, Transfer] = {}
-        self._told_at = 0.0
-        self._is_told = False
-        self._uncounted = Operations()
-        self._stop = threading.Event()
-        self._watch = Watch(self._moved, self._stop.is_set)
-        self._network: NetworkMonitor | None = None
-        self.next_at: datetime | None = None
-        """When the worker of this process looks next; it sets this."""
+        self._telling = Telling(self._history, bus)
+        self._link = RemoteLink(agentfs, settings, self._tables, self._history, self._telling.moved, cache)
+        self._chooser = StrategyChooser(agentfs, settings, self._tables, self._history, bus)
+        self._standing = Standing(agentfs, settings, self._tables, self._history, self._link, self._chooser)
 
     # Looking
 
     @property
     def is_set(self) -> bool:
         """Whether this workspace has a remote."""
-        return bool(self._agentfs.settings.get(REMOTE))
+        return bool(self._link.url)
 
     def status(self) -> SyncStatus:
-        """Everything at a glance, read from the workspace alone: no request is made, and no file of the remote read."""
-        remote = self._remote()
-        if not remote.url:
-            return SyncStatus(SyncActivity.NO_REMOTE, remote)
-        told = self._history.told()
-        samples = self._history.samples()
-        choice = self.choice()
-        asks = str(self._agentfs.settings.get(_ASKS) or "")
-        problem = self._agentfs.settings.get(_PROBLEM)
-        text, cure = (str(problem[0]), str(problem[1])) if isinstance(problem, list) and len(problem) == 2 else ("", "")
-        activity = self._activity(told, asks, text, samples[-1].quality if samples else None)
-        return SyncStatus(
-            activity,
-            remote,
-            choice,
-            tuple(self._area_status(area) for area in self._tables.areas()),
-            transfers_of(told) if activity is SyncActivity.SYNCING else (),
-            tuple(self._devices()),
-            samples,
-            self._history.runs(),
-            self.spending(),
-            from_text(told["next_at"]) if told.get("next_at") and activity is SyncActivity.IDLE else None,
-            ConflictStore(self._agentfs).count_open(),
-            text,
-            cure,
-            asks,
-        )
+        """Everything at a glance, read from the workspace alone."""
+        return self._standing.read(self._telling.next_at)
 
     def queue(self, limit: int) -> tuple[PlannedChange, ...]:
         """What waits to go up, and what is known but was not fetched; at most ``limit`` of each."""
+        from core.sync.planning import queued
+
         return queued(self._agentfs, self._tables, limit)
 
     def choice(self) -> StrategyChoice:
-        """The strategy now, with its reason; a change is remembered, recorded and told."""
-        forced = self._forced()
-        samples = self._history.samples(1)
-        network = samples[-1].quality if samples else NetworkQuality.GOOD
-        waiting = sum(
-            self._tables.pending_counts(area.id)[1] + self._tables.missing_counts(area.id)[1]
-            for area in self._tables.areas()
-        )
-        tier, volume = UserTier(self._settings.user.tier), volume_of(waiting, self._settings.sync)
-        row = determine_strategy(tier, network, volume)
-        strategy, reason = (forced, "You chose it.") if forced is not None else (row.strategy, row.reason)
-        before = next(iter(self._history.choices(1)), None)
-        if before is not None and (before.strategy, before.reason) == (strategy, reason):
-            return replace(before, tier=tier, network=network, volume=volume)
-        choice = StrategyChoice(strategy, reason, tier, network, volume, now(), forced is not None)
-        self._history.add_choice(choice)
-        self._agentfs.audit.record(
-            self._person, "sync.strategy", "strategy", {"strategy": strategy.value, "reason": reason}
-        )
-        self._bus.publish(SyncChanged())
-        return choice
+        """The strategy now, with its reason; a change is kept, recorded and told."""
+        return self._chooser.note()
 
     def spending(self) -> Spending:
         """What this month cost so far, and may cost."""
-        used = self._history.used() + self._uncounted
-        cost, budget = cost_of(used, self._remote().kind), self._settings.sync.budget_cents / 100
-        return Spending(now().strftime("%Y-%m"), used, cost, budget, budget > 0 and cost >= budget)
+        self._link.status()
+        return self._standing.spending()
 
     # Steering
 
     def pause(self) -> None:
         """Nothing is synchronised by itself until ``resume``, over restarts too; what moves now ends where it is."""
-        self._agentfs.settings.put(_PAUSED, True)
-        self._stop.set()
+        self._agentfs.settings.put(PAUSED, True, by=self._person)
+        self._link.cancel()
         self._changed()
 
     def resume(self) -> None:
         """End the pause."""
-        self._agentfs.settings.put(_PAUSED, False)
+        self._agentfs.settings.put(PAUSED, False, by=self._person)
         self._changed()
 
     @property
     def paused(self) -> bool:
         """Whether a person paused synchronising."""
-        return self._agentfs.settings.get(_PAUSED) is True
+        return self._standing.paused
 
     def choose(self, strategy: SyncStrategy | None) -> None:
         """Use ``strategy`` whatever the table says, or again what it says."""
-        self._agentfs.settings.put(_FORCED, strategy.value if strategy is not None else "")
-        self.choice()
+        self._chooser.choose(strategy, self._person)
         self._changed()
 
     def answer(self, yes: bool) -> None:
@@ -205,99 +138,134 @@ class SyncService:
         if yes:
             self.sync_now("you said so", approved=True)
         else:
-            self._agentfs.settings.put(_ASKS, "")
+            self._agentfs.settings.put(ASKS, "", by=self._person)
             self.pause()
 
     def cancel(self) -> None:
         """Have the sync that runs in this process end where it is."""
-        self._stop.set()
+        self._link.cancel()
 
     # Moving
 
     def plan(self) -> SyncPlan:
         """What a sync would do and cost. Reads the log and changes nothing; raises as ``sync_now``."""
-        with self._using() as store:
-            return planned(self._area_syncs(store), self._remote().kind, self.policy())
+        from core.sync.planning import planned
 
-    def policy(self) -> FetchPolicy:
-        """What content comes by itself under the strategy now."""
-        small = self._settings.sync.small_kb * 1000
-        return FetchPolicy(small if pace_of(self.choice().strategy, self._settings.sync).small_only else None)
+        self._link.budget.require()
+        self._link.go_on()
+        with self._link.using() as store:
+            return planned(self._area_syncs(store), self._link.budget.prices, self._policy())
 
     def sync_now(self, why: str, *, approved: bool = False, everything: bool = False) -> SyncRun:
         """Bring every area level now; with ``everything`` large files come too, whatever the strategy.
 
         What fails is in the answer and in ``status``, with its cure; what was done until then holds. Raises NotFound
-        when there is no remote, Unreachable while another process goes on with a sync, and InvalidInput when the
-        month's budget is used up.
+        when there is no remote, RemoteUnreachable when it is not there, Unreachable while another process goes on with
+        a sync, and InvalidInput when the month's budget is used up.
         """
-        self._require_budget()
-        self._stop.clear()
-        with self._using() as store:
-            started, at, before = now(), time.monotonic(), store.meter.total()
-            choice, total = self.choice(), AreaResult()
-            problem = cure = ""
-            if why != POLL:
-                self._tell(SyncActivity.SYNCING, force=True)
-            policy = FetchPolicy() if everything else self.policy()
-            try:
-                for area in self._area_syncs(store):
-                    self._run_area(area, policy, total, approved=approved)
-                self._settled("", "")
-                problem = total.problems[0] if total.problems else ""
-            except AsksFirst as asks:
-                problem, cure = asks.message, asks.hint
-                self._agentfs.settings.put(_ASKS, asks.message)
-            except SyncCancelled as stopped:
-                problem, cure = stopped.message, stopped.hint
-            except BailiwickError as error:
-                problem, cure = error.message, error.hint
-                self._settled(problem, cure)
-            finally:
-                self._transfers.clear()
-                self._note_network()
-            used = store.meter.total() - before
-            run = SyncRun(
-                started,
-                time.monotonic() - at,
-                why,
-                choice.strategy,
-                total.sent,
-                total.received,
-                total.conflicts,
-                used,
-                cost_of(used, self._remote().kind),
-                problem,
-                cure,
-            )
-            if problem or total.sent or total.received or why != POLL:
-                self._history.add_run(run)
-            else:
-                # A look that found nothing is written down with the next ones, for it may be one of thousands a day.
-                self._uncounted += used
-            if self._uncounted.class_a + self._uncounted.class_b >= _UNCOUNTED:
-                self._flush()
-            if self._is_told:
-                self._tell(SyncActivity.IDLE, force=True)
-            return run
+        from core.sync.one_run import level
+        from core.sync.pulling import FetchPolicy
 
-    def _flush(self) -> None:
-        uncounted, self._uncounted = self._uncounted, Operations()
-        if uncounted != Operations():
-            self._history.count(uncounted)
+        self._link.go_on()
+        policy = FetchPolicy() if everything else self._policy()
+        outcome = self._run(why, policy, level(policy, approved=approved))
+        self._history.add_run(outcome.run)
+        return outcome.run
 
     def fetch(self, path: str) -> None:
         """Get one item that is known but not here. Raises NotFound, and as ``sync_now``."""
-        self._require_budget()
-        with self._using() as store:
-            before = store.meter.total()
+        self._link.budget.require()
+        self._link.go_on()
+        with self._link.using() as store, contextlib.ExitStack() as after:
+            after.callback(self._telling.end)
             for area in self._area_syncs(store):
                 if self._tables.base(area.area.id, path) is not None:
                     area.fetch([path])
-                    self._history.count(store.meter.total() - before)
-                    self._changed()
-                    return
-        raise NotFound(f"Nothing is known of {path} in the remote.", "`bailiwick sync` looks what is there.")
+                    break
+            else:
+                raise NotFound(f"Nothing is known of {path} in the remote.", "`bailiwick sync` looks what is there.")
+        self._changed()
+
+    def is_elsewhere(self, path: str) -> bool:
+        """Whether something is known at ``path`` whose content was not fetched yet."""
+        return any(
+            base is not None and not base.present
+            for base in (self._tables.base(area.id, path) for area in self._tables.areas())
+        )
+
+    # By itself, for the worker
+
+    def sync_by_itself(self, why: str) -> Outcome:
+        """Bring every area level as the strategy says: under adaptive what is large is left for ``move_large``.
+
+        What is news is kept as a run. Raises as ``sync_now``, and SyncCancelled when a person paused meanwhile.
+        """
+        from core.sync.one_run import level
+
+        self._link.go_on()
+        if self.paused:
+            raise SyncCancelled("Synchronising is paused.", "`bailiwick sync resume` goes on.")
+        policy = self._policy(by_itself=True)
+        outcome = self._run(why, policy, level(policy, approved=False))
+        self._keep(outcome)
+        return outcome
+
+    def move_large(self) -> Outcome | None:
+        """Send what is large, then fetch some of it, the most used first; ``None`` where there is nothing to move."""
+        choice = self.choice()
+        if choice.network not in GOOD_ENOUGH:
+            return None
+        waiting = any(self._tables.pending_counts(area.id)[0] for area in self._tables.areas())
+        wanted = {} if waiting else self._wanted(choice)
+        if not waiting and not wanted:
+            return None
+        policy = self._policy()
+
+        def work(area: AreaSync, total: AreaResult) -> None:
+            if waiting:
+                level(policy, approved=False)(area, total)
+            elif paths := wanted.get(area.area.id):
+                total.received += area.fetch(paths).received
+
+        from core.sync.one_run import level
+
+        outcome = self._run(LARGE, policy, work)
+        self._keep(outcome)
+        return outcome if outcome.run.sent or outcome.run.received or outcome.error is not None else None
+
+    def has_changes(self) -> bool:
+        """Whether something changed here that no sync has looked at yet."""
+        from core.sync.local_tree import LocalTree
+
+        user = Area(AreaKind.USER, self._settings.user.id)
+        tree = LocalTree(self._agentfs, self._settings.user.id, self._link.device_name)
+        try:
+            return bool(tree.changed_since(self._tables.position(user.id).scanned, 1)[0])
+        except Locked:
+            return True
+
+    def look(self) -> bool:
+        """Whether the remote answers: one request, which also measures the network."""
+        answers = self._link.look()
+        self._changed()
+        return answers
+
+    def least_poll_seconds(self) -> float:
+        """How long to wait between two looks, so that looking does not use up the budget."""
+        return self._link.budget.least_poll_seconds(len(self._tables.areas()))
+
+    def rest(self, next_at: datetime | None) -> None:
+        """Tell when the worker looks next, if it does."""
+        self._telling.rest(next_at)
+
+    def collect_if_due(self) -> None:
+        """Once a day, take away what nothing in the remote names any more. Raises as ``collect``."""
+        last = self._agentfs.settings.get(_COLLECTED)
+        if isinstance(last, str) and now() - from_text(last) < timedelta(hours=COLLECT_HOURS):
+            return
+        self._agentfs.settings.put(_COLLECTED, to_text(now()))
+        if last is not None:
+            self.collect()
 
     # Libraries
 
@@ -305,12 +273,11 @@ class SyncService:
         """Publish ``LIBRARY[@VERSION]``; raises as ``core.sync.publishing.push``."""
         from core.sync.publishing import SHARED, push
 
-        self._require_budget()
-        with self._using() as store:
-            before = store.meter.total()
+        self._link.budget.require()
+        self._link.go_on()
+        with self._link.using() as store:
             area = next(each for each in self._area_syncs(store) if each.area == SHARED)
             pushed = push(self._agentfs, store, area, target, by=self._person)
-            self._history.count(store.meter.total() - before)
         self._changed()
         return pushed
 
@@ -319,20 +286,19 @@ class SyncService:
 
         Raises as ``core.sync.publishing.pull``.
         """
-        from core.remote.opening import open_store
+        from core.sync.area_sync import AreaResult
         from core.sync.publishing import SHARED, pull
 
         if url:
-            with contextlib.closing(self._through_cache(open_store(url))) as public:
+            with contextlib.closing(self._link.public(url)) as public:
                 return pull(self._agentfs, public, target, by=self._person)
-        self._require_budget()
-        with self._using() as store:
-            before = store.meter.total()
+        self._link.budget.require()
+        self._link.go_on()
+        with self._link.using() as store:
             if not store.read_only:
                 area = next(each for each in self._area_syncs(store) if each.area == SHARED)
                 area.pull(AreaResult())
             pulled = pull(self._agentfs, store, target, by=self._person)
-            self._history.count(store.meter.total() - before)
         self._changed()
         return pulled
 
@@ -344,30 +310,40 @@ class SyncService:
 
     # Checking
 
-    def verify(self, progress: VerifyProgress | None = None) -> Verification:
-        """Name everything that is wrong with the remote; changes nothing. Raises what the store raises."""
+    def verify(self, progress: VerifyProgress | None = None, *, sample: float = 1.0) -> Verification:
+        """Name everything that is wrong with the remote; changes nothing. Raises what the store raises.
+
+        Of the contents a ``sample`` (0..1) is read, all of them without one; see ``core.sync.verify.verify``.
+        """
+        from core.sync.readable_view import view_damages
         from core.sync.verify import verify
 
-        with self._using() as store:
-            found = verify(self._agentfs, beneath(store), self._known_areas(), progress=progress)
-            self._history.count(found.operations)
-        return found
+        with self._link.using() as cached:
+            store = beneath(cached)
+            areas = tuple(self._tables.areas()) or tuple(self._link.wanted_areas())
+            return verify(
+                self._agentfs,
+                store,
+                areas,
+                sample=sample,
+                view=lambda: view_damages(store, self._tables),
+                progress=progress,
+            )
 
     def repair(self, progress: VerifyProgress | None = None) -> Repair:
         """Put back into the remote what this device has the bytes of. Raises what the store raises."""
         from core.sync.repair import repair
 
-        with self._using() as store:
-            before = store.meter.total()
+        self._link.go_on()
+        with self._link.using() as store:
             mended = repair(
                 self._agentfs,
                 beneath(store),
-                self._area_syncs(store, checks=False),
-                device_name=self._device_name,
+                self._link.area_syncs(store, checks=False),
+                device_name=self._link.device_name,
                 progress=progress,
             )
-            self._history.count(store.meter.total() - before)
-        self._settled("", "")
+        self._settled()
         return mended
 
     def collect(self) -> tuple[Collected, ...]:
@@ -377,25 +353,22 @@ class SyncService:
         """
         from core.sync.garbage import collect, sweep_temporary
 
-        with self._using() as store:
-            before = store.meter.total()
+        self._link.budget.require()
+        self._link.go_on()
+        with self._link.using() as store:
             done = tuple(collect(store, area) for area in self._area_syncs(store))
             sweep_temporary(store)
-            self._history.count(store.meter.total() - before)
         return done
 
     # Founding and joining
 
     def probe(self, url: str = "") -> ProbeReport:
         """Try what a store can do. Raises what the store raises."""
+        from core.remote.opening import open_store
         from core.remote.probe import probe
 
-        store = self._opened(url or self._url())
-        try:
+        with contextlib.closing(open_store(url or self._link.required_url())) as store:
             return probe(store)
-        finally:
-            if store is not self._store:
-                store.close()
 
     def set_remote(self, url: str, *, single_writer: bool = False) -> Founded:
         """Found a remote for this workspace at ``url``, once the store was tried.
@@ -405,20 +378,24 @@ class SyncService:
         """
         from core.remote.probe import Writers
         from core.sync.joining import found
+        from core.sync.remote_identity import read_format
 
         report = self.probe(url)
         if report.writers is not Writers.MANY and not single_writer:
             raise InvalidInput(f"{report.reason}", "With --single-writer one device alone may write to it.")
-        store = self._opened(url)
-        founded = found(self._agentfs, store, by=self._person, writers="one" if single_writer else "many")
-        self._begin(url, store)
+        self._link.go_on()
+        with self._link.using(url) as store:
+            founded = found(self._agentfs, store, by=self._person, writers="one" if single_writer else "many")
+            self._link.begin(url, store, read_format(store))
+        self._settled()
         return founded
 
     def ask_to_join(self, url: str) -> Secret:
         """Ask the devices that have joined ``url`` already; the answer is the code to show. Raises as ``join``."""
         from core.sync.approval import ask_to_join
 
-        return ask_to_join(self._agentfs, self._opened(url), device_name=self._device_name)
+        with self._link.using(url) as store:
+            return ask_to_join(self._agentfs, store, device_name=self._link.device_name)
 
     def join(
         self,
@@ -429,10 +406,13 @@ class SyncService:
     ) -> Joined:
         """Make this workspace one with what is at ``url``; raises as ``core.sync.joining.join``."""
         from core.sync.joining import join
+        from core.sync.remote_identity import read_format
 
-        store = self._opened(url)
-        joined = join(self._agentfs, store, way, given, by=self._person, progress=progress)
-        self._begin(url, store)
+        self._link.go_on()
+        with self._link.using(url) as store:
+            joined = join(self._agentfs, store, way, given, by=self._person, progress=progress)
+            self._link.begin(url, store, read_format(store))
+        self._settled()
         return joined
 
     def join_requests(self) -> list[JoinRequest]:
@@ -445,231 +425,115 @@ class SyncService:
         """Let the device in that shows ``code``; raises as ``core.sync.approval.approve``."""
         from core.sync.approval import approve
 
-        return approve(self._agentfs, self.store(), code)
+        return approve(self._agentfs, self.store(), code, by=self._person)
 
     def store(self) -> ObjectStore:
         """The remote's store, for what has to speak to it itself. Raises NotFound when there is none."""
-        return self._opened(self._url())
+        return self._link.store()
 
     def close(self) -> None:
         """End what moves here, and close connections."""
-        self._stop.set()
-        with self._lock:
-            self._flush()
-            store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        self._link.close()
 
     # Inside
 
-    def _begin(self, url: str, store: ObjectStore) -> None:
-        from core.sync.devices import Devices
-        from core.sync.teams import Teams
+    def _policy(self, *, by_itself: bool = False) -> FetchPolicy:
+        from core.sync.pulling import FetchPolicy
 
-        if url != self._agentfs.settings.get(REMOTE):
-            self._tables.forget()
-            self._areas.clear()
-        Devices(self._agentfs, store, self._tables, Teams(self._agentfs)).register(self._device_name)
-        self._agentfs.settings.put(REMOTE, url)
-        for area in self._wanted_areas():
-            self._tables.open_area(area)
-        self._settled("", "")
+        settings = self._settings.sync
+        if not pace_of(self.choice().strategy, settings).small_only:
+            return FetchPolicy()
+        small = settings.small_kb * 1000
+        return FetchPolicy(small, small if by_itself else None)
 
-    @property
-    def _device_name(self) -> str:
-        return platform.node().partition(".")[0] or "device"
+    def _run(self, why: str, policy: FetchPolicy, work: Callable[[AreaSync, AreaResult], None]) -> Outcome:
+        from core.sync.one_run import run_areas
 
-    def _run_area(self, area: AreaSync, policy: FetchPolicy, total: AreaResult, *, approved: bool) -> None:
+        self._link.budget.require()
+        strategy = self.choice().strategy
         try:
-            result = area.run(policy, approved=approved)
-        except (AsksFirst, SyncCancelled, RemoteUnreachable):
+            with self._link.using() as store:
+                if why != POLL:
+                    self._telling.begin()
+
+                def areas() -> list[AreaSync]:
+                    found = self._area_syncs(store)
+                    if why != POLL:
+                        self._require_affordable(found, policy)
+                    return found
+
+                try:
+                    outcome = run_areas(store, areas, self._tables, work, why, strategy, self._link.budget.prices)
+                    self._note(outcome)
+                finally:
+                    self._telling.end()
+                return outcome
+        except (RemoteUnreachable, RemoteRefused) as error:
+            self._note_error(error)
             raise
-        except BailiwickError as error:
-            self._tables.set_problem(area.area.id, f"{error.message} {error.hint}".strip())
-            raise
-        total.sent += result.sent
-        total.received += result.received
-        total.conflicts += result.conflicts
-        total.problems += result.problems
 
-    @contextmanager
-    def _using(self) -> Iterator[ObjectStore]:
-        store = self._opened(self._url())
-        with self._lock, only_sync(self._agentfs.root, wait_seconds=WAIT_SECONDS, should_stop=self._stop.is_set):
-            yield store
+    def _require_affordable(self, areas: list[AreaSync], policy: FetchPolicy) -> None:
+        from core.sync.planning import planned
 
-    def _url(self) -> str:
-        url = self._agentfs.settings.get(REMOTE)
-        if not isinstance(url, str) or not url:
-            raise NotFound("This workspace has no remote.", "`bailiwick remote set URL` sets one; a folder will do.")
-        return url
+        budget = self._link.budget
+        if budget.is_limited:
+            budget.require(planned(areas, budget.prices, policy).operations)
 
-    def _opened(self, url: str) -> ObjectStore:
-        from core.remote.opening import open_store
+    def _note(self, outcome: Outcome) -> None:
+        from core.sync.area_sync import AsksFirst
 
-        with self._lock:
-            if self._store is None or self._store_url != url:
-                store = self._through_cache(open_store(url))
-                before, self._store, self._store_url = self._store, store, url
-                self._areas.clear()
-                quality = samples[-1].quality if (samples := self._history.samples(1)) else NetworkQuality.GOOD
-                self._network = NetworkMonitor(self._settings.sync, quality)
-                store.meter.on_request(self._network.heard)
-                if before is not None:
-                    before.close()
-            return self._store
+        if isinstance(outcome.error, AsksFirst):
+            self._agentfs.settings.put(ASKS, outcome.error.message)
+            self._link.note_network()
+        elif outcome.error is None:
+            self._settled()
+            self._link.note_network()
+        elif isinstance(outcome.error, SyncCancelled):
+            self._link.note_network()
+        else:
+            self._note_error(outcome.error)
 
-    def _through_cache(self, store: ObjectStore) -> ObjectStore:
-        return store if self._cache is None else CachedStore(store, self._cache)
+    def _note_error(self, error: BailiwickError) -> None:
+        if isinstance(error, RemoteUnreachable):
+            self._link.network.gave_up()
+        self._link.note_network()
+        self._settled(error)
 
-    def _area_syncs(self, store: ObjectStore, *, checks: bool = True) -> Sequence[AreaSync]:
-        from core.sync.areas import AreaLocks
-        from core.sync.devices import Devices
-        from core.sync.joining import check_still_ours
-        from core.sync.local_tree import LocalTree
-        from core.sync.signing import device_signer
-        from core.sync.teams import Teams
-
-        if not self._areas and checks:
-            check_still_ours(self._agentfs, store)
-        user, teams = self._settings.user.id, Teams(self._agentfs)
-        tree = LocalTree(self._agentfs, user, self._device_name)
-        devices = Devices(self._agentfs, store, self._tables, teams)
-        for area in self._wanted_areas():
-            if area.id not in self._areas:
-                self._areas[area.id] = AreaSync(
-                    self._agentfs,
-                    store,
-                    area,
-                    tree,
-                    devices,
-                    AreaLocks(self._agentfs, area, teams.recipients),
-                    device_signer(self._agentfs),
-                    user=user,
-                    watch=self._watch,
-                )
-        return list(self._areas.values())
-
-    def _wanted_areas(self) -> list[Area]:
-        from core.sync.teams import Teams
-
-        teams = sorted({each.team for each in Teams(self._agentfs).members()})
-        return [
-            Area(AreaKind.USER, self._settings.user.id),
-            *(Area(AreaKind.TEAM, name) for name in teams),
-            Area(AreaKind.SHARED),
-        ]
-
-    def _known_areas(self) -> tuple[Area, ...]:
-        return tuple(self._tables.areas()) or tuple(self._wanted_areas())
-
-    def _remote(self) -> RemoteStatus:
-        url = self._agentfs.settings.get(REMOTE)
-        if not isinstance(url, str) or not url:
-            return RemoteStatus()
-        kind = "s3" if url.startswith("s3:") else "https" if url.startswith("https:") else "folder"
-        workspace = self._agentfs.settings.get("sync.workspace")
-        return RemoteStatus(url, kind, "none" if kind == "https" else "many", str(workspace or ""))
-
-    def _area_status(self, area: Area) -> AreaStatus:
-        count, size = self._tables.pending_counts(area.id)
-        if area.kind is AreaKind.USER:
-            # While the remote is away nothing is scanned, and what changed waits all the same.
-            more, larger = self._tables.unscanned_counts(area.id, self._settings.user.id)
-            count, size = count + more, size + larger
-        synced_at, problem = self._tables.synced(area.id)
-        return AreaStatus(
-            area,
-            self._tables.position(area.id).seq,
-            count,
-            size,
-            self._tables.missing_counts(area.id)[0],
-            synced_at,
-            problem,
-        )
-
-    def _devices(self) -> Iterator[DeviceStatus]:
-        from core.sync.audit_heads import own_trail_problem
-
-        for each in self._tables.devices():
-            own = each.id == self._agentfs.device
-            problem = own_trail_problem(self._agentfs, self._tables) if own else ""
-            yield replace(each, is_this=own, problem=problem or each.problem)
-
-    def _activity(
-        self, told: dict[str, object], asks: str, problem: str, network: NetworkQuality | None
-    ) -> SyncActivity:
-        activity = activity_of(told)
-        if activity is SyncActivity.SYNCING and (now() - from_text(str(told["at"]))).total_seconds() < _OLD_SECONDS:
-            return activity
-        if self.paused:
-            return SyncActivity.PAUSED
-        if network is NetworkQuality.OFFLINE:
-            return SyncActivity.OFFLINE
-        return SyncActivity.STOPPED if asks or problem or self.spending().stopped else SyncActivity.IDLE
-
-    def _forced(self) -> SyncStrategy | None:
-        chosen = self._agentfs.settings.get(_FORCED)
-        if isinstance(chosen, str) and chosen:
-            return SyncStrategy(chosen)
-        told = self._settings.sync.strategy
-        return None if told == "auto" else SyncStrategy(told)
-
-    def _require_budget(self) -> None:
-        spent = self.spending()
-        if spent.stopped:
-            raise InvalidInput(
-                f"This month's requests cost ${spent.cost:.2f}, and the budget is ${spent.budget:.2f}.",
-                "Raise `sync.budget_cents`, or wait for next month; everything stays here until then.",
-            )
-
-    def _settled(self, problem: str, cure: str) -> None:
-        known = self._agentfs.settings.get(_PROBLEM)
-        if known != [problem, cure] and (problem or known is not None):
-            self._agentfs.settings.put(_PROBLEM, [problem, cure])
-        if not problem and self._agentfs.settings.get(_ASKS):
-            self._agentfs.settings.put(_ASKS, "")
+    def _settled(self, error: BailiwickError | None = None) -> None:
+        if error is None:
+            self._standing.settled()
+        else:
+            self._standing.settled(error.message, error.hint)
         self._changed()
 
-    def _note_network(self) -> None:
-        if self._network is None:
-            return
-        sample, last = self._network.sample(), next(iter(self._history.samples(1)), None)
-        if last is None or last.quality is not sample.quality or (sample.at - last.at).total_seconds() >= 60:
-            self._history.add_sample(sample)
+    def _keep(self, outcome: Outcome) -> None:
+        run = outcome.run
+        newest = next(iter(self._history.runs(1)), None)
+        is_news = bool(run.problem) and (newest is None or newest.problem != run.problem)
+        if run.sent or run.received or is_news:
+            self._history.add_run(run)
 
-    def _moved(self, transfer: Transfer) -> None:
-        with self._telling:
-            if transfer.total and transfer.done >= transfer.total:
-                self._transfers.pop(transfer.id, None)
-            else:
-                self._transfers[transfer.id] = transfer
-        self._tell(SyncActivity.SYNCING)
+    def _wanted(self, choice: StrategyChoice) -> dict[str, list[str]]:
+        """What is known and not here, as far as it is fetched at once: what was used most, else the smallest."""
+        from core.sync.pulling import PUBLISHED
 
-    _telling = threading.Lock()
+        chosen: dict[str, list[str]] = {}
+        used = prefetch_candidates(self._agentfs.database, choice.network, LARGE_BYTES, now())
+        for each in used:
+            chosen.setdefault(each.area, []).append(each.path)
+        if used:
+            return chosen
+        left = LARGE_BYTES
+        for area in self._tables.areas():
+            for known in self._tables.not_fetched(area.id, besides=PUBLISHED):
+                if left <= 0:
+                    break
+                chosen.setdefault(area.id, []).append(known.path)
+                left -= known.size
+        return chosen
 
-    def _tell(self, activity: SyncActivity, *, force: bool = False) -> None:
-        moment = time.monotonic()
-        if not force and moment - self._told_at < TELL_SECONDS:
-            return
-        self._told_at = moment
-        self._is_told = activity is SyncActivity.SYNCING
-        with self._telling:
-            transfers: list[JSONValue] = [
-                {
-                    "id": each.id,
-                    "area": each.area,
-                    "label": each.label,
-                    "direction": each.direction.value,
-                    "done": each.done,
-                    "total": each.total,
-                    "rate": each.rate,
-                }
-                for each in self._transfers.values()
-            ]
-        next_at = to_text(self.next_at) if self.next_at is not None else None
-        self._history.tell({"activity": activity.value, "transfers": transfers, "next_at": next_at})
-        self._bus.publish(SyncChanged())
+    def _area_syncs(self, store: ObjectStore) -> list[AreaSync]:
+        return self._link.area_syncs(store)
 
     def _changed(self) -> None:
         self._bus.publish(SyncChanged())

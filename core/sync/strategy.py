@@ -56,17 +56,22 @@ def volume_of(waiting_bytes: int, settings: SyncSettings) -> DataVolume:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How a strategy runs: seconds that changes are collected, between two looks at the remote, and at most idle.
+    """How a strategy runs.
 
-    ``small_only``: of what is not here yet, files up to ``sync.small_kb`` come by themselves. ``by_itself``: without
-    being asked.
+    What changes here is sent once nothing more changed for ``batch_seconds``, or the first of it waits for
+    ``longest_batch_seconds``. The remote is asked every ``poll_seconds`` while something comes from there, and at least
+    every ``idle_seconds``. ``small_only``: files up to ``sync.small_kb`` move at once, larger ones when nothing else
+    does. ``by_itself``: without being asked. ``by_rate``: how often the remote is asked follows from how often
+    something came, instead of ten minutes at full pace and half of it after each look that found nothing.
     """
 
     batch_seconds: float
+    longest_batch_seconds: float
     poll_seconds: float
     idle_seconds: float
     small_only: bool
     by_itself: bool = True
+    by_rate: bool = False
 
 
 def pace_of(strategy: SyncStrategy, settings: SyncSettings) -> Pace:
@@ -75,6 +80,7 @@ def pace_of(strategy: SyncStrategy, settings: SyncSettings) -> Pace:
         case SyncStrategy.REALTIME:
             return Pace(
                 settings.realtime_batch_seconds,
+                settings.realtime_batch_seconds,
                 settings.realtime_poll_seconds,
                 settings.realtime_idle_seconds,
                 small_only=False,
@@ -82,9 +88,18 @@ def pace_of(strategy: SyncStrategy, settings: SyncSettings) -> Pace:
         case SyncStrategy.ADAPTIVE:
             return Pace(
                 settings.adaptive_batch_seconds,
+                settings.adaptive_longest_batch_seconds,
                 settings.adaptive_poll_seconds,
                 settings.adaptive_idle_seconds,
                 small_only=True,
+                by_rate=True,
             )
         case _:
-            return Pace(0, 0, 0, small_only=True, by_itself=False)
+            return Pace(0, 0, 0, 0, small_only=True, by_itself=False)
+
+
+def depends_on_network(tier: UserTier, volume: DataVolume) -> bool:
+    """Whether on another network something would move by itself that does not move on this one."""
+    return any(
+        determine_strategy(tier, network, volume).strategy is not SyncStrategy.ON_DEMAND for network in NetworkQuality
+    )

@@ -36,3 +36,18 @@ def only_sync(root: Path, *, wait_seconds: float, should_stop: Callable[[], bool
         yield
     finally:
         os.close(descriptor)
+
+
+def is_synchronising(root: Path) -> bool:
+    """Whether any process holds ``sync.lock`` now."""
+    try:
+        descriptor = os.open(root / "sync.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from core.agentfs.database import now
@@ -15,66 +12,15 @@ from core.complaints import Complaints
 from core.config import SyncSettings
 from core.errors import BailiwickError
 from core.events import EventBus
+from core.sync.schedule import Schedule
 from core.sync.service import POLL, SyncService
-from core.sync.strategy import Pace, pace_of
-from core.sync_model import NetworkQuality, SyncRun
+from core.sync.strategy import Pace, depends_on_network, pace_of
+from core.sync_model import NetworkQuality, StrategyChoice, SyncStrategy
 
 _log = logging.getLogger(__name__)
-RECENT_SECONDS = 600.0
-"""While a device was active for so long, the remote is asked often."""
-LONGEST_BACK_OFF = 300.0
-
-
-@dataclass(slots=True)
-class Schedule:
-    """When the next sync is due; pure but for the jitter, and told the time by whoever asks.
-
-    All moments are seconds of one clock. A local change is collected for the pace's batch seconds, the remote is asked
-    every poll seconds while something happens, and twice as seldom after each look that found nothing.
-    """
-
-    jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1)
-    changed_at: float | None = None
-    looked_at: float | None = None
-    active_at: float | None = None
-    quiet_looks: int = 0
-    failures: int = 0
-
-    def changed(self, moment: float) -> None:
-        """Something changed here."""
-        if self.changed_at is None:
-            self.changed_at = moment
-
-    def ran(self, moment: float, *, moved: bool, failed: bool) -> None:
-        """A sync ended."""
-        self.looked_at = moment
-        self.failures = self.failures + 1 if failed else 0
-        if not failed:
-            self.changed_at = None
-        if moved:
-            self.active_at = moment
-            self.quiet_looks = 0
-        else:
-            self.quiet_looks += 1
-
-    def due_at(self, pace: Pace, moment: float) -> float | None:
-        """When to sync next, ``None`` while nothing happens by itself."""
-        if not pace.by_itself:
-            return None
-        if self.looked_at is None:
-            return moment
-        if self.failures:
-            wait = min(LONGEST_BACK_OFF, pace.poll_seconds * 2.0**self.failures)
-            return self.looked_at + wait * self.jitter()
-        poll = self.looked_at + self._poll_seconds(pace, moment) * self.jitter()
-        if self.changed_at is None:
-            return poll
-        return min(poll, self.changed_at + pace.batch_seconds)
-
-    def _poll_seconds(self, pace: Pace, moment: float) -> float:
-        if self.active_at is not None and moment - self.active_at < RECENT_SECONDS:
-            return pace.poll_seconds
-        return min(pace.idle_seconds, pace.poll_seconds * 2.0 ** min(self.quiet_looks, 16))
+LOOK_SECONDS = 5.0
+"""So often it is asked whether anything is to be done, where nothing wakes the thread."""
+CLOSE_SECONDS = 5.0
 
 
 class SyncWorker:
@@ -83,8 +29,9 @@ class SyncWorker:
     def __init__(self, service: SyncService, settings: SyncSettings, bus: EventBus) -> None:
         self._service = service
         self._settings = settings
-        self._schedule = Schedule()
+        self._schedule = Schedule(time.monotonic())
         self._wake = threading.Event()
+        self._noticed = threading.Event()
         self._stopped = threading.Event()
         self._complaints = Complaints(bus, _log, "Synchronising stopped")
         self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
@@ -99,60 +46,106 @@ class SyncWorker:
         self._wake.set()
         self._service.cancel()
         if self._thread.is_alive():
-            self._thread.join(5)
+            self._thread.join(CLOSE_SECONDS)
 
     def items_changed(self) -> None:
         """Something was committed here."""
-        self._schedule.changed(time.monotonic())
-        self._wake.set()
+        self._noticed.set()
+        self.look_again()
 
     def look_again(self) -> None:
         """How to synchronise may have been changed."""
         self._wake.set()
+        if self._service.paused:
+            self._service.cancel()
 
     def _run(self) -> None:
+        self._noticed.set()
         while not self._stopped.is_set():
             try:
                 wait = self._step()
                 self._complaints.settle()
             except Exception as error:  # noqa: BLE001 - synchronising goes on after whatever goes wrong once
                 self._complaints.about(error)
-                self._schedule.ran(time.monotonic(), moved=False, failed=True)
-                wait = 5.0
+                moment = time.monotonic()
+                self._schedule.ran(moment, moment, received=False, failed=True)
+                wait = LOOK_SECONDS
             self._wake.wait(wait)
             self._wake.clear()
 
     def _step(self) -> float:
-        """Sync if that is due; the answer is how many seconds to wait at most."""
+        """Do what is due; the answer is how many seconds to wait at most."""
         service = self._service
         if not service.is_set or service.paused:
-            service.next_at = None
-            return 5.0
+            service.rest(None)
+            return LOOK_SECONDS
+        if self._noticed.is_set():
+            self._noticed.clear()
+            if service.has_changes():
+                self._schedule.changed(time.monotonic())
+        choice = service.choice()
+        if self._is_to_probe(choice):
+            return self._probe(choice)
+        pace = pace_of(choice.strategy, self._settings)
         moment = time.monotonic()
-        due = self._schedule.due_at(self._pace(), moment)
-        if due is None:
-            service.next_at = None
-            return 5.0
-        if due > moment:
-            service.next_at = now() + timedelta(seconds=due - moment)
-            return min(due - moment, 5.0)
-        local = self._schedule.changed_at is not None
-        run = self._sync("changes here" if local else POLL)
-        moved = run is not None and bool(run.sent or run.received)
-        self._schedule.ran(time.monotonic(), moved=moved, failed=run is None or bool(run.problem))
+        due = self._schedule.due_at(pace, moment, service.least_poll_seconds())
+        if due is None or due > moment:
+            return self._rest(due, moment)
+        self._sync(pace)
         return 0.0
 
-    def _pace(self) -> Pace:
-        choice = self._service.choice()
-        pace = pace_of(choice.strategy, self._settings)
-        if choice.network is NetworkQuality.OFFLINE and not choice.forced:
-            # Somebody has to notice that the remote is there again: the schedule's back-off asks now and then.
-            return Pace(self._settings.adaptive_batch_seconds, 30, 30, small_only=True)
-        return pace
-
-    def _sync(self, why: str) -> SyncRun | None:
+    def _sync(self, pace: Pace) -> None:
+        changed = self._schedule.first_change is not None
+        started = time.monotonic()
         try:
-            return self._service.sync_now(why)
+            outcome = self._service.sync_by_itself("changes here" if changed else POLL)
         except BailiwickError as error:
             _log.info("not synchronised: %s", error.message)
-            return None
+            self._schedule.ran(started, time.monotonic(), received=False, failed=True)
+            return
+        moved = bool(outcome.run.sent or outcome.run.received)
+        failed = outcome.error is not None
+        self._schedule.ran(started, time.monotonic(), received=bool(outcome.run.received), failed=failed)
+        if pace.small_only and not changed and not moved and not failed:
+            self._move_large()
+
+    def _move_large(self) -> None:
+        """Nothing else is to be done now: what is large moves, and once a day the remote is tidied up."""
+        started = time.monotonic()
+        try:
+            while not (self._stopped.is_set() or self._noticed.is_set()):
+                outcome = self._service.move_large()
+                if outcome is None or outcome.error is not None:
+                    break
+            self._service.collect_if_due()
+        except BailiwickError as error:
+            _log.info("what is large was not moved: %s", error.message)
+            self._schedule.ran(started, time.monotonic(), received=False, failed=True)
+
+    def _is_to_probe(self, choice: StrategyChoice) -> bool:
+        """Whether nothing moves by itself, but would on another network, or once there is one."""
+        if choice.forced or choice.strategy is not SyncStrategy.ON_DEMAND:
+            return False
+        return depends_on_network(choice.tier, choice.volume) or choice.network is NetworkQuality.OFFLINE
+
+    def _probe(self, choice: StrategyChoice) -> float:
+        """Look whether the remote is there again, or the network better."""
+        moment = time.monotonic()
+        due = self._schedule.look_due_at(moment)
+        if choice.network is not NetworkQuality.OFFLINE and self._schedule.looked_at is not None:
+            due = max(due, self._schedule.looked_at + self._settings.adaptive_idle_seconds)
+        if due > moment:
+            return self._rest(due, moment)
+        answers = False
+        try:
+            answers = self._service.look()
+        except BailiwickError as error:
+            _log.info("the remote was not reached: %s", error.message)
+        self._schedule.ran(moment, time.monotonic(), received=False, failed=not answers)
+        if answers and choice.network is NetworkQuality.OFFLINE:
+            self._schedule.is_back()
+        return 0.0
+
+    def _rest(self, due: float | None, moment: float) -> float:
+        self._service.rest(now() + timedelta(seconds=due - moment) if due is not None else None)
+        return LOOK_SECONDS if due is None else min(due - moment, LOOK_SECONDS)

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import contextlib
+import json
+import random
 from pathlib import Path
 
 import pytest
 
+from core.agent_model import AuditFilters
 from core.agentfs.items import ItemWrite
-from core.config import load_settings, with_flag
+from core.config import load_settings
 from core.engine import Duties
 from core.errors import InvalidInput, NotFound
-from core.events import Event, SyncChanged
+from core.events import Event, Notice, SyncChanged
 from core.model import Kind
+from core.serving.wire import decode, encode
+from core.sync.history import SyncHistory
 from core.sync.joining import JoinWay
-from core.sync_model import SyncActivity, SyncStrategy
+from core.sync_model import NetworkQuality, Operations, SyncActivity, SyncStatus, SyncStrategy
 from core.workspace import Workspace
+from tests.remote.s3_server import Bucket, bucket, s3_server
 from tests.workspace.engines import until
+
+__all__ = ["bucket", "s3_server"]
 
 
 @pytest.fixture
-def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def homes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BAILIWICK_MODEL_PATH", str(tmp_path / "none"))
     monkeypatch.setenv("BAILIWICK_USER_ID", "mara")
     (tmp_path / "remote").mkdir()
-    yield tmp_path
+    return tmp_path
 
 
 def opened(root: Path, duties: Duties | None = None) -> Workspace:
@@ -35,6 +42,10 @@ def opened(root: Path, duties: Duties | None = None) -> Workspace:
 def write(workspace: Workspace, path: str, text: str) -> None:
     with workspace.agentfs.database.transaction() as connection:
         workspace.agentfs.items.put(connection, ItemWrite(path, Kind.ASSUMPTION, "mara", text.encode()))
+
+
+def waiting(status: SyncStatus) -> int:
+    return sum(each.waiting for each in status.areas)
 
 
 def read(workspace: Workspace, path: str) -> str | None:
@@ -92,16 +103,151 @@ def test_an_engine_synchronises_by_itself_and_a_pause_holds(homes: Path) -> None
     desk.close()
 
 
-def test_a_budget_stops_before_it_is_passed(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.sync_model import Operations
+def test_a_sync_whose_plan_would_pass_the_budget_does_not_begin(
+    homes: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in bucket.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BAILIWICK_SYNC_BUDGET_CENTS", "1")
+    with contextlib.closing(opened(homes / "laptop")) as laptop:
+        laptop.sync.set_remote(bucket.url)
+        founding = laptop.sync.spending()
+        assert founding.operations.class_a > 3
+        # Earlier in the month, by another process: so much that fewer than 40 requests are left.
+        SyncHistory(laptop.agentfs.database).count(Operations(class_a=2185 - founding.operations.class_a))
+        for number in range(40):
+            write(laptop, f"notes/{number}", random.Random(number).randbytes(280_000).hex())
+        run = laptop.sync.sync_now("a test")
+        assert "This sync would cost about" in run.problem
+        assert "sync.budget_cents" in run.cure
+        assert run.sent == 0
+        assert not [key for key in bucket.contents() if "/blobs/" in key]
+        status = laptop.sync.status()
+        assert (status.activity, status.problem) == (SyncActivity.STOPPED, run.problem)
+        SyncHistory(laptop.agentfs.database).count(Operations(class_a=60))
+        with pytest.raises(InvalidInput, match="This month's requests cost"):
+            laptop.sync.sync_now("a test")
+    monkeypatch.setenv("BAILIWICK_SYNC_BUDGET_CENTS", "2")
+    with contextlib.closing(opened(homes / "laptop")) as again:
+        spent = again.sync.spending().operations
+        assert spent.class_a >= 2185 + 60
+        plan, run = again.sync.plan(), again.sync.sync_now("a test")
+        assert (run.problem, run.sent) == ("", 40)
+        assert run.operations.class_a <= plan.operations.class_a
+        used = again.sync.spending()
+        assert used.operations.class_a == spent.class_a + run.operations.class_a
+        assert used.stored_bytes > 40 * 280_000
+        assert again.sync.status().activity is SyncActivity.IDLE
 
-    laptop = opened(homes / "laptop")
-    laptop.sync.set_remote(str(homes / "remote"))
-    laptop.config = with_flag(laptop.config, "sync.budget_cents", 1)
-    laptop.sync._settings = laptop.config
-    monkeypatch.setattr(laptop.sync, "_remote", lambda: replace(type(laptop.sync)._remote(laptop.sync), kind="s3"))
-    laptop.sync._history.count(Operations(class_a=3000))
-    assert laptop.sync.spending().stopped
-    with pytest.raises(InvalidInput, match="budget is"):
+
+def test_by_itself_small_things_move_at_once_and_large_ones_when_it_is_quiet(homes: Path) -> None:
+    large = random.Random(1).randbytes(120_000).hex()
+    with contextlib.closing(opened(homes / "laptop")) as laptop, contextlib.closing(opened(homes / "desk")) as desk:
+        founded = laptop.sync.set_remote(str(homes / "remote"))
+        desk.sync.join(str(homes / "remote"), JoinWay.RECOVERY_CODE, founded.recovery_code)
+        write(laptop, "notes/small", "s")
+        write(laptop, "notes/large", large)
+        assert laptop.sync.has_changes()
+        assert laptop.sync.sync_by_itself("changes here").run.sent == 1
+        assert not laptop.sync.has_changes()
+        assert [each.path for each in laptop.sync.queue(9)] == ["notes/large"]
+        moved = laptop.sync.move_large()
+        assert moved is not None
+        assert (moved.run.sent, laptop.sync.queue(9)) == (1, ())
+        assert laptop.sync.move_large() is None
+
+        assert desk.sync.sync_by_itself("poll").run.received == 1
+        assert (read(desk, "notes/small"), read(desk, "notes/large")) == ("s", None)
+        assert desk.sync.is_elsewhere("notes/large")
+        assert sum(each.not_fetched for each in desk.sync.status().areas) == 1
+        fetched = desk.sync.move_large()
+        assert fetched is not None
+        assert (fetched.run.received, read(desk, "notes/large")) == (1, large)
+        assert not desk.sync.is_elsewhere("notes/large")
+        assert [each.why for each in desk.sync.status().runs] == ["large files", "poll"]
+
+
+def test_on_demand_fetches_what_is_asked_for(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAILIWICK_SYNC_SMALL_KB", "1")
+    with contextlib.closing(opened(homes / "laptop")) as laptop, contextlib.closing(opened(homes / "desk")) as desk:
+        founded = laptop.sync.set_remote(str(homes / "remote"))
+        desk.sync.join(str(homes / "remote"), JoinWay.RECOVERY_CODE, founded.recovery_code)
+        write(laptop, "notes/large", "l" * 5000)
         laptop.sync.sync_now("a test")
-    laptop.close()
+        desk.sync.choose(SyncStrategy.ON_DEMAND)
+        desk.sync.sync_now("a test")
+        assert read(desk, "notes/large") is None
+        with pytest.raises(NotFound):
+            desk.sync.fetch("notes/other")
+        desk.sync.fetch("notes/large")
+        assert read(desk, "notes/large") == "l" * 5000
+
+
+def test_every_change_of_the_strategy_is_kept_with_its_reason(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAILIWICK_USER_TIER", "pro")
+    with contextlib.closing(opened(homes / "laptop")) as laptop:
+        heard: list[Event] = []
+        laptop.bus.subscribe(heard.append)
+        laptop.sync.set_remote(str(homes / "remote"))
+        assert laptop.sync.choice().reason.startswith("Tier pro on a good network")
+        laptop.sync.sync_now("a test")
+        excellent = laptop.sync.choice()
+        assert (excellent.strategy, excellent.network) == (SyncStrategy.REALTIME, NetworkQuality.EXCELLENT)
+        laptop.sync.choose(SyncStrategy.ON_DEMAND)
+        forced = laptop.sync.status().choice
+        assert forced is not None
+        assert (forced.strategy, forced.forced, forced.reason) == (SyncStrategy.ON_DEMAND, True, "You chose it.")
+        laptop.sync.choose(None)
+        shown = laptop.sync.status()
+        assert [each.strategy for each in shown.choices] == [
+            SyncStrategy.REALTIME,
+            SyncStrategy.ON_DEMAND,
+            SyncStrategy.REALTIME,
+            SyncStrategy.ADAPTIVE,
+        ]
+        assert shown.choice == shown.choices[0]
+        told = [each.message for each in heard if isinstance(each, Notice)]
+        assert "Synchronising is realtime now. Tier pro on an excellent network: everything moves at once." in told
+        assert len(laptop.agentfs.audit.matching(AuditFilters(action="sync.strategy"))) == 4
+        # Whoever only looks writes nothing.
+        before = laptop.agentfs.audit.head()
+        laptop.sync.status()
+        assert laptop.agentfs.audit.head() == before
+
+
+def test_a_remote_that_goes_away_is_noticed_and_found_again(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.sync.schedule.OFFLINE_SECONDS", 0.05)
+    monkeypatch.setenv("BAILIWICK_SYNC_ADAPTIVE_BATCH_SECONDS", "1")
+    with contextlib.closing(opened(homes / "laptop", Duties.ALL)) as laptop:
+        laptop.sync.set_remote(str(homes / "remote"))
+        until(lambda: bool(laptop.sync.status().network), "a first look")
+        (homes / "remote").rename(homes / "away")
+        write(laptop, "notes/heat", "hot")
+        until(lambda: laptop.sync.status().activity is SyncActivity.OFFLINE, "the remote to be missed")
+        status = laptop.sync.status()
+        assert status.choice is not None
+        assert status.choice.strategy is SyncStrategy.ON_DEMAND
+        assert "not there" in status.problem or "gone" in status.problem
+        assert waiting(status) == 1
+        (homes / "away").rename(homes / "remote")
+        until(lambda: waiting(laptop.sync.status()) == 0, "the note to be sent")
+        until(lambda: laptop.sync.status().activity is SyncActivity.IDLE, "rest")
+        assert laptop.sync.status().problem == ""
+
+
+def test_a_pause_in_one_process_ends_what_moves_in_another(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAILIWICK_SYNC_BANDWIDTH_KB", "20")
+    with contextlib.closing(opened(homes / "laptop", Duties.ALL)) as laptop:
+        laptop.sync.set_remote(str(homes / "remote"))
+        laptop.sync.choose(SyncStrategy.REALTIME)
+        write(laptop, "notes/large", random.Random(1).randbytes(300_000).hex())
+        with contextlib.closing(opened(homes / "laptop")) as viewer:
+            until(lambda: bool(viewer.sync.status().transfers), "the transfer to be seen")
+            moving = viewer.sync.status()
+            assert moving.activity is SyncActivity.SYNCING
+            assert moving.transfers[0].area == "u-mara"
+            viewer.sync.pause()
+            until(lambda: viewer.sync.status().activity is SyncActivity.PAUSED, "the pause")
+            assert waiting(viewer.sync.status()) == 1
+            decoded = decode(SyncStatus, json.loads(json.dumps(encode(moving))))
+            assert decoded == moving
