@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sync.fleet import Fleet, Interference, Violation, run
+from tests.sync.fleet import PATHS, Fleet, Interference, Violation, run
 from tests.sync.mutants import (
     GAP,
     MUTANTS,
@@ -75,15 +75,18 @@ def test_a_crash_between_deleting_and_copying(fleet: Fleet, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("paths", [PATHS[:1], PATHS], ids=["alone", "together"])
 def test_the_user_writes_between_the_look_and_the_taking(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, right: bool
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, paths: tuple[str, ...], right: bool
 ) -> None:
     if not right:
         what_is_here_is_not_looked_at_again(monkeypatch)
     laptop, desk, _ = fleet.members
-    fleet.write(laptop, "notes/x")
-    fleet.settle()
-    fleet.write(laptop, "notes/x")
-    fleet.sync(laptop)
+    for _ in range(2):
+        for path in paths:
+            fleet.write(laptop, path)
+        fleet.sync(laptop)
+        if desk.syncing.read(PATHS[0]) is None:
+            fleet.settle()
     fleet.sync(desk, interference=Interference(between=("after-look", lambda: fleet.write(desk, "notes/x"))))
     told(fleet, right)
