@@ -58,6 +58,8 @@ REMOTE = {
     "remote/multipart.py",
     "remote/opening.py",
     "remote/s3.py",
+    "remote/s3_address.py",
+    "remote/s3_client.py",
     "remote/s3_errors.py",
 }
 LAUNCHING = frozenset({"subprocess", "os.system", "os.popen", "os.posix_spawn", "os.execv", "os.execvp"})

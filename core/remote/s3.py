@@ -1,119 +1,50 @@
-"""S3 and what speaks like it, Cloudflare R2 above all, through boto3.
-
-The settings and their reasons: checksums of boto3's own only where required, for R2 refuses the trailer they come in;
-the body's SHA-256 in the signature and in a header, so that what arrives is what was sent; no ``Expect: 100-continue``
-on small bodies, for it costs a round trip; path style; the endpoint exactly as the user wrote it.
-"""
+"""S3 and what speaks like it, Cloudflare R2 above all."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import contextlib
+import random
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
-from core.errors import InvalidInput, ObjectMissing, ObjectTooLarge, RemoteUnreachable
+from core.config import cache_folder
+from core.errors import InvalidInput, ObjectMissing, RemoteRefused, RemoteUnreachable
+from core.remote.body import as_base64, from_base64, opened, sha256_of, size_of
 from core.remote.credentials import Credentials, find_credentials
 from core.remote.meter import OperationMeter, PriceClass
-from core.remote.s3_errors import Present, SlowDown, answered_error, unanswered_error
+from core.remote.s3_address import S3Address, read_address
+from core.remote.s3_client import AT_ONCE, make_client
+from core.remote.s3_errors import (
+    NOT_BILLED,
+    BeyondEnd,
+    ChecksumUnknown,
+    Present,
+    SlowDown,
+    Unsure,
+    answered_error,
+    is_unconnected,
+    status_of,
+    unanswered_error,
+)
+from core.remote.s3_reading import Whole, download, read
 from core.remote.store import AT_MOST, PLAIN, ObjectFacts, ObjectInfo, Progress, checked_key
 
-if TYPE_CHECKING:
-    from botocore.config import Config
-
-AT_ONCE = 16
 SINGLE_PUT = 64 * 1024 * 1024
 PART = 16 * 1024 * 1024
 """R2 wants all parts of an upload but the last to be equally large."""
-SMALL_BODY = 1024 * 1024
-_CHUNK = 256 * 1024
-_RANGES = 4
+_PAGE = 1000
 _ATTEMPTS = 4
-_PROFILES = ("r2", "aws", "other")
-Answer = TypeVar("Answer")
-
-
-@dataclass(frozen=True, slots=True)
-class S3Address:
-    """Where a bucket is; an empty ``endpoint`` is AWS's own for the region."""
-
-    bucket: str
-    prefix: str
-    endpoint: str
-    region: str
-    profile: str
-
-    @property
-    def url(self) -> str:
-        """The address without anything secret."""
-        options = {"endpoint": self.endpoint, "profile": self.profile, "region": self.region}
-        told = "&".join(f"{name}={value}" for name, value in options.items() if value)
-        return f"s3://{self.bucket}{'/' + self.prefix.rstrip('/') if self.prefix else ''}?{told}"
-
-
-def read_address(url: str) -> S3Address:
-    """The address in ``s3://BUCKET[/PREFIX]?endpoint=…&profile=r2|aws|other&region=…``; raises InvalidInput."""
-    parts = urlsplit(url)
-    hint = "Such as s3://workflow-docs?endpoint=https://ACCOUNT.r2.cloudflarestorage.com&profile=r2"
-    if parts.username or parts.password:
-        raise InvalidInput("Credentials do not belong into the URL.", "Put them into the environment or the keychain.")
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    if unknown := options.keys() - {"endpoint", "profile", "region"}:
-        raise InvalidInput(f"The remote's URL has an option {min(unknown)} that is not known.", hint)
-    endpoint, profile = options.get("endpoint", ""), options.get("profile", "")
-    if not parts.netloc or (endpoint and urlsplit(endpoint).scheme not in ("http", "https")):
-        raise InvalidInput("The remote's URL names no bucket, or an endpoint that is none.", hint)
-    if not profile:
-        profile = "r2" if ".r2.cloudflarestorage.com" in endpoint else "other" if endpoint else "aws"
-    if profile not in _PROFILES:
-        raise InvalidInput(f"There is no profile {profile}.", f"Known: {', '.join(_PROFILES)}.")
-    if profile == "r2" and not endpoint:
-        raise InvalidInput("R2 needs the endpoint of your account.", hint)
-    region = options.get("region") or ("auto" if profile == "r2" else "us-east-1")
-    prefix = parts.path.strip("/")
-    return S3Address(parts.netloc, f"{prefix}/" if prefix else "", endpoint, region, profile)
+_LONGEST_SECONDS = 60.0
 
 
 def open_s3(url: str, environ: Mapping[str, str]) -> S3Store:
     """The store at ``url``; raises InvalidInput for what is no such URL, and RemoteRefused without credentials."""
     address = read_address(url)
-    return S3Store(address, find_credentials(address.bucket, environ))
-
-
-def client_config(region: str) -> Config:
-    """How boto3 is to speak, for the reasons above."""
-    from botocore.config import Config
-
-    return Config(
-        region_name=region,
-        signature_version="s3v4",
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"payload_signing_enabled": True, "addressing_style": "path"},
-        retries={"mode": "standard", "total_max_attempts": 1},
-        max_pool_connections=AT_ONCE + 4,
-        connect_timeout=5,
-        read_timeout=30,
-        user_agent_extra="bailiwick",
-    )
-
-
-def without_expect(params: dict[str, Any], **_: Any) -> None:
-    """Take ``Expect: 100-continue`` off small bodies; an event handler of botocore."""
-    body: Any = params.get("body")
-    size = getattr(body, "size", None)
-    if size is None:
-        size = len(body.getbuffer()) if hasattr(body, "getbuffer") else 0
-    if size <= SMALL_BODY:
-        params["headers"].pop("Expect", None)
+    return S3Store(address, find_credentials(address.bucket, environ), cache_folder(environ) / "uploads")
 
 
 class S3Store:
@@ -121,72 +52,34 @@ class S3Store:
 
     read_only = False
 
-    def __init__(self, address: S3Address, credentials: Credentials) -> None:
-        """Makes no request."""
+    def __init__(self, address: S3Address, credentials: Credentials, uploads: Path) -> None:
+        """Makes no request; what is known of unfinished large uploads lies in ``uploads``."""
         self.name = address.url
         self.meter = OperationMeter()
+        self.uploads = uploads
         self._address = address
         self._credentials = credentials
         self._client_made: Any = None
         self._lock = threading.Lock()
+        self._takes_checksums = True
 
     @property
     def client(self) -> Any:
         """The boto3 client; made when first needed, for loading it takes a second."""
         with self._lock:
             if self._client_made is None:
-                import boto3
-
-                held = self._credentials
-                client = boto3.session.Session().client(
-                    "s3",
-                    endpoint_url=self._address.endpoint or None,
-                    aws_access_key_id=held.key_id,
-                    aws_secret_access_key=held.secret.text(),
-                    aws_session_token=held.token.text() if held.token is not None else None,
-                    config=client_config(self._address.region),
-                )
-                client.meta.events.register_last("before-call.s3", without_expect)
-                self._client_made = client
+                self._client_made = make_client(self._address, self._credentials)
             return self._client_made
 
     def put_if_absent(
         self, key: str, data: bytes | Path, facts: ObjectFacts = PLAIN, progress: Progress | None = None
     ) -> bool:
-        """As ``ObjectStore.put_if_absent``."""
+        """As ``ObjectStore.put_if_absent``; False too where the answer to a first attempt was lost and it was ours."""
         return self._put(key, data, facts, progress, absent=True)
 
     def put(self, key: str, data: bytes | Path, facts: ObjectFacts = PLAIN, progress: Progress | None = None) -> None:
         """As ``ObjectStore.put``."""
         self._put(key, data, facts, progress, absent=False)
-
-    def _put(
-        self, key: str, data: bytes | Path, facts: ObjectFacts, progress: Progress | None, *, absent: bool
-    ) -> bool:
-        if isinstance(data, Path):
-            if data.stat().st_size > SINGLE_PUT:
-                from core.remote.multipart import upload
-
-                return upload(self, checked_key(key), data, facts, progress, absent=absent)
-            data = data.read_bytes()
-        arguments = {**self._facts(facts), **self._object(key), "Body": data, "ContentLength": len(data)}
-        arguments["ChecksumSHA256"] = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        if absent:
-            arguments["IfNoneMatch"] = "*"
-        if progress is not None:
-            progress(0, len(data))
-        try:
-            self.request(PriceClass.A, "put_object", up=len(data), **arguments)
-        except Present:
-            return False
-        except SlowDown:
-            # Of one key R2 takes a write a second: somebody else has just put this one, or it is tried again later.
-            if absent and self.head(key) is not None:
-                return False
-            raise
-        if progress is not None:
-            progress(len(data), len(data))
-        return True
 
     def get(
         self,
@@ -199,106 +92,66 @@ class S3Store:
     ) -> bytes:
         """As ``ObjectStore.get``."""
         pieces: list[bytes] = []
-        with self._body(key, first, length, at_most, progress) as chunks:
-            pieces.extend(chunks)
+
+        def take(piece: bytes, done: int, whole: Whole) -> None:
+            pieces.append(piece)
+            if progress is not None:
+                progress(done, whole.size if length is None else min(length, whole.size))
+
+        checked_key(key)
+        if length != 0:
+            with contextlib.suppress(BeyondEnd):
+                read(self, key, first, length, at_most, take)
         return b"".join(pieces)
 
     def get_to(self, key: str, target: Path, *, at_most: int = AT_MOST, progress: Progress | None = None) -> str:
-        """As ``ObjectStore.get_to``; what is large comes in several ranges at once."""
-        digest = hashlib.sha256()
-        info = self.head(key)
-        if info is None:
-            raise ObjectMissing(f"There is no {key} in {self.name}.")
-        if info.size > at_most:
-            raise ObjectTooLarge(f"{key} in the remote has {info.size:,} bytes; at most {at_most:,} are read.")
-        if info.size <= PART:
-            data = self.get(key, at_most=at_most, progress=progress)
-            target.write_bytes(data)
-            return hashlib.sha256(data).hexdigest()
-        done = 0
-        with ThreadPoolExecutor(_RANGES) as pool, target.open("wb") as file:
-            ranges = deque(range(0, info.size, PART))
-            waiting: deque[Future[bytes]] = deque()
-            while ranges or waiting:
-                while ranges and len(waiting) < _RANGES:
-                    waiting.append(pool.submit(self.get, key, first=ranges.popleft(), length=PART, at_most=PART))
-                piece = waiting.popleft().result()
-                digest.update(piece)
-                file.write(piece)
-                done += len(piece)
-                if progress is not None:
-                    progress(done, info.size)
-        if done != info.size:
-            raise RemoteUnreachable(f"{key} changed on its way from {self.name}.", "Try again.")
-        return digest.hexdigest()
-
-    @contextmanager
-    def _body(
-        self, key: str, first: int, length: int | None, at_most: int, progress: Progress | None
-    ) -> Iterator[Iterator[bytes]]:
-        arguments = self._object(key)
-        if length == 0:
-            yield iter(())
-            return
-        if first or length is not None:
-            arguments["Range"] = f"bytes={first}-{'' if length is None else first + length - 1}"
-        answer = self.request(PriceClass.B, "get_object", **arguments)
-        body, size = answer["Body"], int(answer["ContentLength"])
-        try:
-            if size > at_most:
-                raise ObjectTooLarge(f"{key} in the remote has {size:,} bytes; at most {at_most:,} are read.")
-            yield self._chunks(key, body, size, at_most, progress)
-        finally:
-            body.close()
-
-    def _chunks(self, key: str, body: Any, size: int, at_most: int, progress: Progress | None) -> Iterator[bytes]:
-        done = 0
-        try:
-            while chunk := body.read(_CHUNK):
-                done += len(chunk)
-                if done > at_most:
-                    raise ObjectTooLarge(f"{key} in the remote has more than {at_most:,} bytes.")
-                if progress is not None:
-                    progress(done, size)
-                yield chunk
-        except Exception as error:
-            known = unanswered_error(error, self.name)
-            if known is None:
-                raise
-            raise known from None
-        if done != size:
-            raise RemoteUnreachable(f"{key} was cut off on its way from {self.name}.", "Try again.")
-        self.meter.count_bytes(down=done)
+        """As ``ObjectStore.get_to``."""
+        return download(self, checked_key(key), target, at_most, progress)
 
     def head(self, key: str) -> ObjectInfo | None:
         """As ``ObjectStore.head``."""
         try:
-            answer = self.request(PriceClass.B, "head_object", ChecksumMode="ENABLED", **self._object(key))
+            answer = self.request(PriceClass.B, "head_object", ChecksumMode="ENABLED", **self.named(key))
         except ObjectMissing:
             return None
-        held = answer.get("ChecksumSHA256", "")
-        try:
-            sha256 = base64.b64decode(held).hex() if held and "-" not in held else ""
-        except ValueError:
-            sha256 = ""
+        sha256 = from_base64(str(answer.get("ChecksumSHA256", "")))
         return ObjectInfo(key, int(answer["ContentLength"]), answer["LastModified"], sha256)
 
     def list(self, prefix: str, *, after: str = "", limit: int = 1000) -> list[ObjectInfo]:
-        """As ``ObjectStore.list``."""
-        own = self._address.prefix
-        arguments: dict[str, Any] = {"Prefix": own + prefix, "MaxKeys": min(limit, 1000)}
-        if after:
-            arguments["StartAfter"] = own + after
-        answer = self.request(PriceClass.A, "list_objects_v2", Bucket=self._address.bucket, **arguments)
-        return [
-            ObjectInfo(each["Key"][len(own) :], int(each["Size"]), each["LastModified"])
-            for each in answer.get("Contents", [])
-        ]
+        """As ``ObjectStore.list``; a key that none of ours can be is left out."""
+        own, found, last = self._address.prefix, list[ObjectInfo](), after
+        while len(found) < limit:
+            arguments: dict[str, Any] = {"Prefix": own + prefix, "MaxKeys": min(limit - len(found), _PAGE)}
+            if last:
+                arguments["StartAfter"] = own + last
+            answer = self.request(PriceClass.A, "list_objects_v2", Bucket=self._address.bucket, **arguments)
+            page = answer.get("Contents", [])
+            for each in page:
+                key = str(each["Key"]).removeprefix(own)
+                if not key.startswith(prefix) or (last and key.encode() <= last.encode()):
+                    raise RemoteRefused(f"The remote {self.name} lists what was not asked for.", "Use another store.")
+                last = key
+                if _is_usable(key):
+                    found.append(ObjectInfo(key, int(each["Size"]), each["LastModified"]))
+            if not page or not answer.get("IsTruncated"):
+                break
+        return found[:limit]
 
     def delete(self, keys: Sequence[str]) -> None:
         """As ``ObjectStore.delete``: one by one, for only that is free of charge on R2."""
-        for key in keys:
-            self.request(PriceClass.FREE, "delete_object", **self._object(key))
+        named = [self.named(key) for key in keys]
+        if len(named) < 3:
+            for each in named:
+                self.request(PriceClass.FREE, "delete_object", **each)
+            return
+        with ThreadPoolExecutor(min(len(named), AT_ONCE)) as pool:
+            waiting = [pool.submit(self.request, PriceClass.FREE, "delete_object", **each) for each in named]
+            try:
+                for one in waiting:
+                    one.result()
+            finally:
+                for one in waiting:
+                    one.cancel()
 
     def close(self) -> None:
         """As ``ObjectStore.close``."""
@@ -309,40 +162,76 @@ class S3Store:
 
     # For the rest of this room
 
-    def request(self, price: PriceClass, operation: str, *, up: int = 0, **arguments: Any) -> Any:
-        """One request, tried again a few times where nothing is lost by that; raises what ``ObjectStore`` says."""
+    def request(
+        self,
+        price: PriceClass,
+        operation: str,
+        *,
+        up: int = 0,
+        counted: bool = True,
+        at_once: tuple[type[Exception], ...] = (),
+        **arguments: Any,
+    ) -> Any:
+        """One request, tried a few times where nothing is lost by that; raises what ``ObjectStore`` says.
+
+        Errors ``at_once`` are not tried again; with ``counted`` False the caller counts what was answered well.
+        """
         action: Callable[..., Any] = getattr(self.client, operation)
+        begun = time.monotonic()
         for attempt in range(_ATTEMPTS):
+            if "Body" in arguments:
+                arguments["Body"].sending = False
+                arguments["Body"].seek(0)
             started = time.perf_counter()
-            answered = True
             try:
-                return action(**arguments)
+                answer = action(**arguments)
             except Exception as error:
                 lost = unanswered_error(error, self.name)
-                answered = lost is None
+                billed = not is_unconnected(error) and status_of(error) not in NOT_BILLED
+                self.count(price if billed else PriceClass.FREE, started, up=up, answered=lost is None)
                 known = lost or answered_error(error, self.name, operation)
                 if known is None:
                     raise
-                if not isinstance(known, RemoteUnreachable) or attempt + 1 == _ATTEMPTS:
+                if (
+                    not isinstance(known, RemoteUnreachable)
+                    or isinstance(known, at_once)
+                    or attempt + 1 == _ATTEMPTS
+                    or time.monotonic() - begun > _LONGEST_SECONDS
+                ):
                     raise known from None
-            finally:
-                self.meter.count(price, (time.perf_counter() - started) * 1000, up=up, answered=answered)
-            time.sleep(min(2.0, 0.05 * 2**attempt) * _jitter())
+                self.pause(attempt, slowly=isinstance(known, SlowDown))
+            else:
+                if counted:
+                    self.count(price, started, up=up)
+                return answer
         raise AssertionError("the last attempt answers or raises")
+
+    def count(self, price: PriceClass, started: float, *, up: int = 0, down: int = 0, answered: bool = True) -> None:
+        """Count a request that began at ``started`` on the performance counter and ended now."""
+        self.meter.count(price, (time.perf_counter() - started) * 1000, up=up, down=down, answered=answered)
+
+    @staticmethod
+    def pause(attempt: int, *, slowly: bool = False) -> None:
+        """Wait before another attempt, about twice as long each time, at most six seconds."""
+        time.sleep(min(4.0, (0.5 if slowly else 0.1) * 2**attempt) * random.uniform(0.5, 1.5))
 
     def named(self, key: str) -> dict[str, Any]:
         """The arguments that name an object."""
-        return self._object(key)
-
-    def stored(self, facts: ObjectFacts) -> dict[str, Any]:
-        """The arguments that say how it is stored."""
-        return self._facts(facts)
-
-    def _object(self, key: str) -> dict[str, Any]:
         return {"Bucket": self._address.bucket, "Key": self._address.prefix + checked_key(key)}
 
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self._address.bucket
+
+    @property
+    def prefix(self) -> str:
+        """What every key begins with there: empty, or ending with a slash."""
+        return self._address.prefix
+
     @staticmethod
-    def _facts(facts: ObjectFacts) -> dict[str, Any]:
+    def stored(facts: ObjectFacts) -> dict[str, Any]:
+        """The arguments that say how an object is stored."""
         told = {
             "ContentType": facts.content_type,
             "ContentEncoding": facts.content_encoding,
@@ -350,8 +239,51 @@ class S3Store:
         }
         return {name: value for name, value in told.items() if value}
 
+    def _put(
+        self, key: str, data: bytes | Path, facts: ObjectFacts, progress: Progress | None, *, absent: bool
+    ) -> bool:
+        size = size_of(data)
+        if size > SINGLE_PUT:
+            from core.remote.multipart import upload
 
-def _jitter() -> float:
-    import random
+            return upload(self, checked_key(key), data, facts, progress, absent=absent)
+        arguments = {**self.named(key), **self.stored(facts), "ContentLength": size}
+        if absent:
+            arguments["IfNoneMatch"] = "*"
+        checksum = as_base64(sha256_of(data))
+        with opened(data, 0, size, progress) as body:
+            for attempt in range(_ATTEMPTS):
+                checked: dict[str, Any] = {"ChecksumSHA256": checksum} if self._takes_checksums else {}
+                try:
+                    self.request(
+                        PriceClass.A,
+                        "put_object",
+                        up=size,
+                        at_once=(SlowDown, Unsure) if absent else (),
+                        Body=body,
+                        **checked,
+                        **arguments,
+                    )
+                except Present:
+                    return False
+                except ChecksumUnknown:
+                    if not checked:
+                        raise
+                    self._takes_checksums = False
+                except (SlowDown, Unsure):
+                    # Of one key R2 takes a write a second: somebody else has just put this one, or it is tried later.
+                    if absent and self.head(key) is not None:
+                        return False
+                    if attempt + 1 == _ATTEMPTS:
+                        raise
+                    self.pause(attempt, slowly=True)
+                else:
+                    return True
+        raise RemoteUnreachable(f"The remote {self.name} did not take {key}.", "Try again.")
 
-    return random.uniform(0.5, 1.5)
+
+def _is_usable(key: str) -> bool:
+    try:
+        return checked_key(key) == key
+    except InvalidInput:
+        return False
