@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.crypto.identity import key_pair, new_key_pair
 from core.crypto.openers import add_key_file
@@ -95,7 +96,7 @@ def join_requests(store: ObjectStore) -> list[JoinRequest]:
     return [request.shown for request in _requests(store)]
 
 
-def approve(agentfs: AgentFS, store: ObjectStore, code: Secret) -> JoinRequest:
+def approve(agentfs: AgentFS, store: ObjectStore, code: Secret, *, by: Actor) -> JoinRequest:
     """Give the keys of this workspace to the device that shows ``code``.
 
     Raises NotFound when no request fits the code, Locked, and what the store raises.
@@ -118,6 +119,7 @@ def approve(agentfs: AgentFS, store: ObjectStore, code: Secret) -> JoinRequest:
         key_file = read_private(scratch, "key file")
     finally:
         delete(scratch)
+    agentfs.audit.record(by, "remote.approve", slot_id, {"request": request.shown.id})
     sealed = seal(key_file, [request.recipient])
     send_keys(store, slots, identity)
     proved = _proof(typed, request.shown.id, b"answer", sealed).encode()

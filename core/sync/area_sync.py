@@ -12,15 +12,32 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
-from core.errors import BailiwickError, InvalidInput, RemoteRefused, RemoteUnreachable, WorkspaceUnusable
+from core.errors import (
+    BailiwickError,
+    InvalidInput,
+    RemoteRefused,
+    RemoteUnreachable,
+    SealBroken,
+    WorkspaceUnusable,
+)
 from core.ids import new_id
 from core.privacy.cleared import Cleared
 from core.remote.store import ObjectStore, checked_key
 from core.sync.areas import AreaLocks
 from core.sync.audit_heads import record_now
-from core.sync.commit import LARGEST_COMMIT, MOST_CHANGES, AuditHead, Commit, Operation, Place, checked_path
+from core.sync.commit import (
+    LARGEST_COMMIT,
+    MOST_CHANGES,
+    AuditHead,
+    Commit,
+    Operation,
+    Place,
+    checked_path,
+    told_size,
+)
 from core.sync.devices import Devices
 from core.sync.failpoints import reached
 from core.sync.fetching import Fetcher
@@ -34,7 +51,7 @@ from core.sync.pulling import EVERYTHING, FetchPolicy, Pulled, Puller
 from core.sync.readable import as_read, zipped
 from core.sync.readable_view import require_deleted
 from core.sync.releasing import Releasing, view_key
-from core.sync.segments import SEGMENT, write_segment
+from core.sync.segments import LARGEST_SEGMENT, SEGMENT, write_segment
 from core.sync.sending import Sender, publish
 from core.sync.signing import Signer
 from core.sync.tables import Base, SyncTables
@@ -44,11 +61,19 @@ _log = logging.getLogger(__name__)
 _SCAN = 2000
 _MOST_AT_ONCE = 2000
 _MOST_BYTES = 64 * 1024 * 1024
+_MOST_TOLD = 8 * 1024 * 1024
 _TRIES = 40
 _NOTE_SECONDS = 30.0
 _LACKING_SECONDS = 30.0
 _LONGEST_LACKING_SECONDS = 3600.0
 MANY_DELETED = 10
+IDLE_LOOK_SECONDS = 3600.0
+COMMIT_LOOK_SECONDS = 60.0
+"""How long it holds that the end of the log was there as this device knows it: while idle, and before a commit."""
+
+
+class _Waits(Exception):
+    """What changed here is compared with what is not here yet before it goes up."""
 
 
 class AsksFirst(BailiwickError):
@@ -108,14 +133,15 @@ class AreaSync:
         self._agentfs = agentfs
         self._store = store
         self._tree = tree
+        self._user = user
         self._locks = locks
         self._signer = signer
         self._watch = watch
         self._pause = pause
         self._reader = LogReader(store, locks, devices, watch)
         self._fetcher = Fetcher(store, area.id, watch)
-        self._puller = Puller(locks, self.tables, tree, self._reader, self._fetcher, device=agentfs.device, user=user)
-        self._looked_back = False
+        self._puller = Puller(locks, self.tables, tree, self._reader, self._fetcher, user=user)
+        self._head_seen_at = float("-inf")
         self._noted_at = float("-inf")
         self._unread = 0
         self._cut = 0
@@ -123,6 +149,7 @@ class AreaSync:
         self._lacked_under: FetchPolicy | None = None
         self._lacking_at = 0.0
         self._lacking_wait = _LACKING_SECONDS
+        self._asked: set[tuple[str, str]] = set()
         published = PublishedDocuments(store, self.tables, user)
         self._releasing = Releasing(agentfs, tree, area, user, published) if area.kind is not AreaKind.USER else None
         self.tables.open_area(area)
@@ -137,37 +164,48 @@ class AreaSync:
         """
         result = AreaResult()
         self.pull(result, policy)
-        self._fetch_lacking(result, policy)
         self.scan()
+        self._fetch_lacking(result, policy)
         self._push(result, policy, approved=approved or self.area.kind is not AreaKind.USER)
         self._take_back(result)
         self._follow_libraries()
         if result.sent or result.received or time.monotonic() - self._noted_at > _NOTE_SECONDS:
             self.tables.set_synced(self.area.id)
             self._noted_at = time.monotonic()
-        self._cut_segments()
         return result
 
     def pull(self, result: AreaResult, policy: FetchPolicy = EVERYTHING) -> Pulled:
         """Take in what others committed. Raises as ``run``."""
-        if not self._looked_back:
-            self._reader.require_known(self.tables.position(self.area.id))
-            self._looked_back = True
+        self._look_back(IDLE_LOOK_SECONDS)
         pulled = self._puller.pull(policy)
+        if pulled.commits:
+            self._head_seen_at = time.monotonic()
         result.took(pulled)
         return pulled
+
+    def _look_back(self, seconds: float) -> None:
+        """Look, unless that was seen within so many seconds, whether the end of the log is what this device took in."""
+        if time.monotonic() - self._head_seen_at > seconds:
+            self._reader.require_known(self.tables.position(self.area.id))
+            self._head_seen_at = time.monotonic()
 
     def _fetch_lacking(self, result: AreaResult, policy: FetchPolicy) -> None:
         """Get what did not come when it was told of; what cannot be had still is asked for ever more rarely."""
         if policy != self._lacked_under:
             self._lacked_under, self._lacking_at, self._lacking_wait = policy, 0.0, _LACKING_SECONDS
-        if time.monotonic() < self._lacking_at:
-            return
-        lacked = self._puller.fetch_lacking(policy)
-        result.took(lacked)
-        if lacked.problems:
-            self._lacking_at = time.monotonic() + self._lacking_wait
-            self._lacking_wait = min(2 * self._lacking_wait, _LONGEST_LACKING_SECONDS)
+            self._asked.clear()
+        if time.monotonic() >= self._lacking_at:
+            lacked = self._puller.fetch_lacking(policy)
+            result.took(lacked)
+            if lacked.problems:
+                self._lacking_at = time.monotonic() + self._lacking_wait
+                self._lacking_wait = min(2 * self._lacking_wait, _LONGEST_LACKING_SECONDS)
+        if self.area.kind is AreaKind.USER:
+            # What was changed here has to be compared with it before it goes up.
+            overwritten = [(each.path, each.version) for each in self.tables.overwritten(self.area.id)]
+            if asked := [each for each in overwritten if each not in self._asked]:
+                result.took(self._puller.fetch_known([path for path, _ in asked]))
+                self._asked.update(asked)
 
     def scan(self) -> None:
         """Note in the outbox what changed here since it was last looked; looks at what changed alone."""
@@ -179,9 +217,7 @@ class AreaSync:
             level: list[str] = []
             for each in found:
                 base = self.tables.base(area, each.path)
-                if each.version == (base.version if base is not None else None) or (
-                    base is not None and not base.present and each.version is None
-                ):
+                if each.version == (base.agreed if base is not None else None):
                     level.append(each.path)
                 else:
                     changed.append((each.path, each.size))
@@ -199,6 +235,13 @@ class AreaSync:
         return result
 
     # Looking
+
+    def is_sound(self, seq: int) -> bool:
+        """Whether this device would take in what lies as commit ``seq``, after what it took in. Raises as ``run``."""
+        try:
+            return any(each.commit.seq == seq for each in self._reader.read(self.tables.position(self.area.id)))
+        except SealBroken:
+            return False
 
     def incoming(self, policy: FetchPolicy = EVERYTHING) -> Iterator[tuple[PlannedChange, Place | None]]:
         """What a pull would do, and which content it would fetch for that. Raises as ``pull``; changes nothing."""
@@ -228,32 +271,44 @@ class AreaSync:
 
     # Committing
 
-    def commit(self, build: Build, result: AreaResult, policy: FetchPolicy = EVERYTHING) -> int:
+    def commit(
+        self,
+        build: Build,
+        result: AreaResult,
+        policy: FetchPolicy = EVERYTHING,
+        *,
+        sent: dict[str, Place] | None = None,
+    ) -> int:
         """Commit what ``build`` makes, made anew as often as others commit first; how many operations went up.
 
-        They count once they were read back from the log. Raises RemoteUnreachable when it cannot be told whether they
-        are there: ask again. Raises as ``run`` besides.
+        They count once they were read back from the log. ``sent`` says where content lies that no commit names yet, and
+        is added to. Raises RemoteUnreachable when it cannot be told whether they are there: ask again. Raises as
+        ``run`` besides.
         """
-        sender = Sender(self._store, self._locks, self._watch)
+        area, sent = self.area.id, {} if sent is None else sent
+        sender = Sender(self._store, self._locks, self._watch, free=lambda key: self.tables.free_key(area, key))
         try:
             for attempt in range(_TRIES):
                 self._watch.check()
                 drafts = build()
                 if not drafts:
                     return 0
-                commit = self._commit_of(self._placed(sender, drafts))
+                self._look_back(COMMIT_LOOK_SECONDS)
+                commit = self._commit_of(self._placed(sender, drafts, sent))
                 data = sender.encoded(commit, self._signer)
                 while len(data) > LARGEST_COMMIT:
                     if len(commit.operations) == 1:
                         raise InvalidInput(f"{commit.operations[0].path} is too large to be synchronised.")
                     commit = replace(commit, operations=commit.operations[: len(commit.operations) // 2])
                     data = sender.encoded(commit, self._signer)
+                self.tables.note_tried(area, commit.seq, commit.id)
                 sender.try_commit(commit, data)
                 pulled = self.pull(result, policy)
                 if commit.id in pulled.own:
                     result.commits += 1
                     result.sent += len(commit.operations)
                     self._show(drafts[: len(commit.operations)])
+                    self._cut_segments()
                     return len(commit.operations)
                 if not pulled.commits:
                     # Nobody else was there: the request was lost, or is still on its way.
@@ -271,6 +326,7 @@ class AreaSync:
     def _push(self, result: AreaResult, policy: FetchPolicy, *, approved: bool) -> None:
         if not approved:
             self.brake()
+        sent: dict[str, Place] = {}
         while True:
             tried: list[str] = []
 
@@ -278,13 +334,15 @@ class AreaSync:
                 self.scan()
                 return self._drafts(tried, result, policy)
 
-            if not self.commit(build, result, policy):
+            if not self.commit(build, result, policy, sent=sent):
                 return
 
     def brake(self) -> None:
         """Raise AsksFirst when more than half of what both sides agreed on would be deleted."""
         area = self.area.id
         count = self.tables.count(area)
+        if self.tables.pending_counts(area)[0] * 2 <= count:
+            return
         deleted = sum(1 for each in self.tables.pending(area) if self._tree.version(each.path) is None)
         if deleted > MANY_DELETED and deleted * 2 > count:
             raise AsksFirst(
@@ -294,43 +352,66 @@ class AreaSync:
 
     def _drafts(self, left_out: list[str], result: AreaResult, policy: FetchPolicy) -> list[Draft]:
         """The next operations from the outbox; what is level already leaves it."""
+        # What is shared was shared on purpose, and does not wait for a quiet time.
+        at_most = policy.sends_at_most if self._releasing is None else None
+        while True:
+            waiting = self.tables.pending(self.area.id, _MOST_AT_ONCE + len(left_out), at_most=at_most)
+            before = len(left_out)
+            drafts, level = self._drafted([each.path for each in waiting], left_out, result)
+            with self.tables.database.transaction() as connection:
+                for path in level:
+                    self.tables.not_pending(connection, self.area.id, path)
+            if drafts or not (level or len(left_out) > before):
+                return drafts
+
+    def _drafted(self, paths: Sequence[str], left_out: list[str], result: AreaResult) -> tuple[list[Draft], list[str]]:
+        """The operations for as many of ``paths`` as one commit holds, and those of them that are level already."""
         area = self.area.id
         drafts: list[Draft] = []
         level: list[str] = []
-        size = 0
-        for pending in self.tables.pending(area):
-            if len(drafts) >= min(_MOST_AT_ONCE, MOST_CHANGES) or size > _MOST_BYTES:
+        size = told = 0
+        for path in paths:
+            if len(drafts) >= _MOST_AT_ONCE or size > _MOST_BYTES or told > _MOST_TOLD:
                 break
-            if pending.path in left_out or not policy.sends(pending.size):
+            if path in left_out:
                 continue
-            base = self.tables.base(area, pending.path)
+            base = self.tables.base(area, path)
             if base is not None and not self._is_own(base):
-                level.append(pending.path)
+                level.append(path)
                 continue
             try:
-                outgoing = self._outgoing(checked_path(pending.path))
-            except (InvalidInput, WorkspaceUnusable) as refused:
-                left_out.append(pending.path)
-                result.problems.append(f"{pending.path}: {refused.message}")
-                continue
-            before = base.version if base is not None else None
-            if (outgoing.version if outgoing is not None else None) == before:
-                level.append(pending.path)
-            elif outgoing is None:
-                if base is None or not base.present:
-                    level.append(pending.path)
-                else:
-                    if base.place is not None and self._releasing is not None:
-                        self.tables.note_taken_back(area, pending.path, base.place.key)
-                    drafts.append(Draft(Operation(pending.path, Change.DELETE, before, None)))
+                draft = self._next(path, base)
+                told += told_size(draft.operation) if draft is not None else 0
+            except _Waits:
+                left_out.append(path)
+            except (InvalidInput, WorkspaceUnusable, SealBroken) as refused:
+                left_out.append(path)
+                result.problems.append(f"{path}: {refused.message}")
             else:
-                drafts.append(self._draft(outgoing, before))
-                size += outgoing.size
-        if level:
-            with self.tables.database.transaction() as connection:
-                for path in level:
-                    self.tables.not_pending(connection, area, path)
-        return drafts
+                if draft is None:
+                    level.append(path)
+                else:
+                    drafts.append(draft)
+                    size += draft.operation.size
+        return drafts, level
+
+    def _next(self, path: str, base: Base | None) -> Draft | None:
+        """What is to be told of the path, ``None`` where both sides are level. Raises _Waits."""
+        if base is not None and not base.present and self._releasing is None:
+            if self._tree.version(path) == base.here:
+                return None
+            raise _Waits
+        outgoing = self._outgoing(checked_path(path))
+        before = base.version if base is not None else None
+        if (outgoing.version if outgoing is not None else None) == before:
+            return None
+        if outgoing is not None:
+            return self._draft(outgoing, before)
+        if base is None or not base.present:
+            return None
+        if base.place is not None and self._releasing is not None:
+            self.tables.note_taken_back(self.area.id, path, base.place.key)
+        return Draft(Operation(path, Change.DELETE, before, None))
 
     def _outgoing(self, path: str) -> Outgoing | None:
         return self._tree.outgoing(path) if self._releasing is None else self._releasing.outgoing(path)
@@ -380,7 +461,8 @@ class AreaSync:
         # Imported here: they commit by way of this module.
         from core.sync.publishing import take_back_unshared, write_index
 
-        take_back_unshared(self._agentfs, self._store, self, by=self._agentfs.acting)
+        owner = Actor(ActorKind.PERSON, self._user, "sync")
+        take_back_unshared(self._agentfs, self._store, self, by=owner)
         if write_index(self._agentfs, self._store, self.tables):
             position = self.tables.position(self.area.id)
             self._followed = (position.seq, position.scanned)
@@ -429,21 +511,20 @@ class AreaSync:
         return Draft(operation, outgoing.cleared if place is None else None, outgoing.encoding)
 
     @staticmethod
-    def _placed(sender: Sender, drafts: Sequence[Draft]) -> list[Operation]:
+    def _placed(sender: Sender, drafts: Sequence[Draft], sent: dict[str, Place]) -> list[Operation]:
         """The operations of ``drafts``, once the content of all of them is in the remote."""
-        numbers: dict[int, int] = {}
-        by_content: dict[str, int] = {}
-        for index, draft in enumerate(drafts):
-            if draft.cleared is None:
-                continue
+        numbers: dict[str, int] = {}
+        for draft in drafts:
             content = draft.operation.content
-            if content not in by_content:
-                by_content[content] = sender.add(draft.cleared, draft.encoding)
-            numbers[index] = by_content[content]
+            if draft.cleared is not None and content not in sent and content not in numbers:
+                numbers[content] = sender.add(draft.cleared, draft.encoding)
         places = sender.finish()
+        sent |= {content: places[number] for content, number in numbers.items()}
         return [
-            replace(draft.operation, place=places[numbers[index]]) if index in numbers else draft.operation
-            for index, draft in enumerate(drafts)
+            replace(draft.operation, place=sent[draft.operation.content])
+            if draft.cleared is not None
+            else draft.operation
+            for draft in drafts
         ]
 
     def _commit_of(self, operations: Sequence[Operation]) -> Commit:
@@ -463,13 +544,12 @@ class AreaSync:
         """Put the newest full segment where this device wrote its last commit."""
         position = self.tables.position(self.area.id)
         last = position.seq - position.seq % SEGMENT
-        if not last or position.seq - last > SEGMENT // 8:
-            return
-        remembered = self.tables.commits(self.area.id, last, last)
-        if not remembered or self.tables.device_of(self.area.id, last) != self._agentfs.device:
-            return
         first = last - SEGMENT + 1
-        if self._cut == first:
+        if not last or position.seq - last > SEGMENT // 8 or self._cut == first:
+            return
+        if self.tables.device_of(self.area.id, last) != self._agentfs.device:
+            return
+        if self.tables.bytes_of_commits(self.area.id, first, last) > LARGEST_SEGMENT - 4 * SEGMENT:
             return
         commits = [raw for _, _, raw in self.tables.commits(self.area.id, first, last) if raw is not None]
         write_segment(self._store, self.area.id, first, commits)

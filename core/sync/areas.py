@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.agentfs.agentfs import AgentFS
 from core.crypto import sealing
-from core.errors import InvalidInput
+from core.errors import InvalidInput, WrongKey
 from core.sync_model import Area, AreaKind
 
 Recipients = Callable[[str], Sequence[str]]
@@ -16,11 +16,15 @@ Recipients = Callable[[str], Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class AreaLocks:
-    """Seals and opens log entries and content of one area. Safe from any thread; raises Locked."""
+    """Seals and opens log entries and content of one area. Safe from any thread; raises Locked.
+
+    ``renew`` gets the keys that other devices made meanwhile, and answers whether there are any.
+    """
 
     agentfs: AgentFS
     area: Area
     recipients: Recipients | None = None
+    renew: Callable[[], bool] | None = None
 
     def close(self, data: bytes) -> bytes:
         """``data`` as they may lie in the area; raises InvalidInput for a team that has no members known here."""
@@ -39,4 +43,11 @@ class AreaLocks:
 
     def open(self, data: bytes, name: str) -> bytes:
         """What ``close`` was given; raises Locked, WrongKey and SealBroken with ``name`` as the subject."""
-        return data if self.area.kind is AreaKind.SHARED else self.agentfs.keys.open(data, name)
+        if self.area.kind is AreaKind.SHARED:
+            return data
+        try:
+            return self.agentfs.keys.open(data, name)
+        except WrongKey:
+            if self.renew is None or not self.renew():
+                raise
+        return self.agentfs.keys.open(data, name)

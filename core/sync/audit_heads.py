@@ -9,18 +9,31 @@ from core.sync.tables import SyncTables
 from core.sync_model import Damage, DamageKind
 
 
-def own_trail_problem(agentfs: AgentFS, tables: SyncTables) -> str:
+def own_trail_problem(agentfs: AgentFS) -> str:
     """What is wrong with this device's trail beside what its commits said of it, empty where nothing is."""
-    position, _ = agentfs.audit.head()
-    for head in tables.audit_heads(agentfs.device):
-        if head.position > position:
-            return (
-                f"its audit trail was cut off: it ends at record {position:,},"
-                f" and a commit showed record {head.position:,}"
-            )
-        if (held := hash_at(agentfs, head.position)) and held != head.hash:
-            return f"its audit trail was rewritten: record {head.position:,} is not the one that a commit showed"
-    return ""
+    last, _ = agentfs.audit.head()
+    with translated(agentfs.database.path):
+        connection = agentfs.database.connection()
+        cut = connection.execute(
+            "SELECT max(position) AS position FROM sync_audit_heads WHERE device = ?", (agentfs.device,)
+        ).fetchone()["position"]
+        if cut is not None and cut > last:
+            return f"its audit trail was cut off: it ends at record {last:,}, and a commit showed record {cut:,}"
+        other = connection.execute(
+            "SELECT min(h.position) AS position FROM sync_audit_heads h JOIN audit a ON a.position = h.position"
+            " WHERE h.device = ? AND a.hash <> h.hash",
+            (agentfs.device,),
+        ).fetchone()["position"]
+    if other is None:
+        return ""
+    return f"its audit trail was rewritten: record {other:,} is not the one that a commit showed"
+
+
+def record_now(agentfs: AgentFS, tables: SyncTables, area: str) -> tuple[int, str] | None:
+    """What the trail holds now where this device's last commit in ``area`` saw its end; ``None`` where nothing is."""
+    position = tables.last_audit_position(agentfs.device, area)
+    held = hash_at(agentfs, position)
+    return (position, held) if held else None
 
 
 def hash_at(agentfs: AgentFS, position: int) -> str:
@@ -43,7 +56,7 @@ def hash_at(agentfs: AgentFS, position: int) -> str:
 def audit_damages(agentfs: AgentFS, tables: SyncTables) -> list[Damage]:
     """Every device whose trail is known to have been cut off or rewritten."""
     problems = {device: (name, problem) for device, name, problem in tables.device_problems()}
-    own = own_trail_problem(agentfs, tables)
+    own = own_trail_problem(agentfs)
     if own:
         problems[agentfs.device] = ("this device", own)
     return [

@@ -25,6 +25,7 @@ LARGEST_COMMIT = 4 * 1024 * 1024
 """Bytes of a commit as it is stored; a writer splits what would be larger."""
 LARGEST_BODY = 32 * 1024 * 1024
 MOST_CHANGES = 4096
+LARGEST_OPERATION = 1024 * 1024
 LONGEST_PATH = 2048
 _SHA256 = re.compile("[0-9a-f]{64}")
 _LARGEST_OBJECT = 1 << 40
@@ -66,10 +67,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """The end of a device's audit trail when it wrote a commit."""
+    """The end of a device's audit trail when it wrote a commit.
+
+    ``before`` is the record (position, hash) that the trail holds now where the device's last commit in this area saw
+    its end, ``None`` where there was none or it is archived: another hash than then is a trail that was rewritten.
+    """
 
     position: int
     hash: str
+    before: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,11 @@ def body_of(commit: Commit) -> bytes:
             "device": commit.device,
             "at": to_text(commit.at),
             "ops": [_written(each) for each in commit.operations],
-            "audit": {"position": commit.audit.position, "hash": commit.audit.hash},
+            "audit": {
+                "position": commit.audit.position,
+                "hash": commit.audit.hash,
+                "before": list(commit.audit.before) if commit.audit.before is not None else None,
+            },
         }
     ).encode()
 
@@ -169,6 +179,18 @@ def checked_path(path: str) -> str:
     return path
 
 
+def told_size(operation: Operation) -> int:
+    """How many bytes a commit takes to tell of ``operation``; raises InvalidInput for one that no reader takes in."""
+    try:
+        text = to_json(_written(operation)).encode()
+        if len(text) > LARGEST_OPERATION:
+            raise InvalidInput(f"{operation.path} has {len(text):,} bytes beside its content, too many to be told of.")
+        _operation(json.loads(text))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InvalidInput(f"{operation.path} cannot be told of ({type(error).__name__}).") from None
+    return len(text)
+
+
 def _written(operation: Operation) -> JSONObject:
     told: dict[str, Any] = {"path": operation.path, "op": operation.change.value}
     told |= {"base": operation.base, "new": operation.version}
@@ -186,6 +208,10 @@ def _commit(body: Any) -> Commit:
         raise ValueError("no list of changes")
     audit = body["audit"]
     seq, position = _number(body["seq"], 1), _number(audit["position"], 0)
+    before = None
+    if audit["before"] is not None:
+        seen, hash_ = audit["before"]
+        before = (_number(seen, 0), _hash(hash_))
     device = str(body["device"])
     if not looks_like_id(device) or not looks_like_id(str(body["id"])):
         raise ValueError("no id")
@@ -200,7 +226,7 @@ def _commit(body: Any) -> Commit:
         device=device,
         at=at,
         operations=tuple(_operation(each) for each in operations),
-        audit=AuditHead(position, _hash(audit["hash"], empty=True)),
+        audit=AuditHead(position, _hash(audit["hash"], empty=True), before),
     )
 
 

@@ -14,6 +14,7 @@ from core.agentfs.database import now
 from core.ids import new_id
 from core.model import JSONValue
 from core.remote.store import ObjectInfo, ObjectStore
+from core.sync.approval import REQUESTS
 from core.sync.area_sync import AreaResult, AreaSync, Draft
 from core.sync.commit import Operation
 from core.sync.tables import SyncTables
@@ -92,11 +93,19 @@ def collect(store: ObjectStore, area: AreaSync, *, grace_hours: float = GRACE_HO
 
 
 def sweep_temporary(store: ObjectStore, *, older_than_hours: float = 24.0) -> int:
-    """Delete what uploads and probes that never ended left under ``temp/``; returns how many objects."""
+    """Delete what uploads and probes that never ended left under ``temp/``, and requests to join that nobody answers.
+
+    Returns how many objects.
+    """
     skew = _skew(store)
     if abs(skew.total_seconds()) > MOST_SKEW_SECONDS:
         return 0
-    old = [each.key for each in _listed(store, "temp/") if _age(each, skew) >= timedelta(hours=older_than_hours)]
+    old = [
+        each.key
+        for prefix in ("temp/", REQUESTS)
+        for each in _listed(store, prefix)
+        if _age(each, skew) >= timedelta(hours=older_than_hours)
+    ]
     store.delete(old)
     return len(old)
 

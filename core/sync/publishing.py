@@ -33,7 +33,7 @@ from core.library.published_format import (
 )
 from core.library.published_reading import read_vectors
 from core.model import Item, JSONObject, JSONValue, Kind
-from core.privacy import Audience, Purpose
+from core.privacy import Audience, AudienceKind, Purpose
 from core.remote.store import ObjectStore
 from core.sync.area_sync import AreaResult, AreaSync, Draft
 from core.sync.commit import Operation, Place
@@ -130,13 +130,14 @@ def push(
     )
     changed = _publish(store, area, tables, name, files, by.id, broken)
     if changed:
+        _look_again(tables, items)
         agentfs.audit.record(by, "library.push", name.prefix, {"documents": len(documents)})
     write_index(agentfs, store, tables)
     return Pushed(name, len(documents), rows is not None, len(files), changed)
 
 
 def withdraw(agentfs: AgentFS, store: ObjectStore, area: AreaSync, name: LibraryName, *, by: Actor) -> TakenBack:
-    """Take a published version out of the remote, and look that it is gone. The documents stay here, and shared.
+    """Take a published version out of the remote, and look that it is gone. The documents stay here, shared no more.
 
     Raises NotFound where it is not published, AccessDenied where another published it, RemoteRefused where something of
     it is still there afterwards. What others pulled, and caches on the way, keep what they have.
@@ -144,11 +145,18 @@ def withdraw(agentfs: AgentFS, store: ObjectStore, area: AreaSync, name: Library
     tables = SyncTables(agentfs.database)
     area.pull(AreaResult())
     _require_publisher(tables, name, by.id)
-    metadata = published_files(store, tables, name).metadata()
+    published = tables.under(SHARED.id, name.prefix)
+    if not any(each.path == name.prefix + METADATA for each in published):
+        raise NotFound(
+            f"{name.library} {name.version} is not published.", "`bailiwick libraries --remote` lists what is."
+        )
+    items = [item for item in documents_here(agentfs, name) if item.owner == by.id]
+    for item in items:
+        agentfs.shares.remove(item.id, AudienceKind.PUBLIC.value, by=by)
     _publish(store, area, tables, name, {}, by.id)
-    agentfs.audit.record(by, "library.withdraw", name.prefix, {"documents": metadata.documents})
+    agentfs.audit.record(by, "library.withdraw", name.prefix, {"files": len(published)})
     write_index(agentfs, store, tables, at_once=True)
-    return TakenBack(name, metadata.documents, 0)
+    return TakenBack(name, len(items), 0)
 
 
 def take_back_unshared(agentfs: AgentFS, store: ObjectStore, area: AreaSync, *, by: Actor) -> list[TakenBack]:
@@ -240,7 +248,7 @@ def _drafts(
     for file, data in files.items():
         base = known.pop(name.prefix + file, None)
         if base is None or base.version != sha256_hex(data) or (base.place is not None and base.place.key in broken):
-            put.append(_Putting(store, name, file, data, base, user, _facts_of(files)))
+            put.append(_Putting(store, tables, name, file, data, base, user, _facts_of(files)))
     with ThreadPoolExecutor(AT_ONCE) as pool:
         drafts = [draft for draft in pool.map(lambda each: each(), put) if draft is not None]
     return [*drafts, *(Draft(Operation(each.path, Change.DELETE, each.version, None)) for each in known.values())]
@@ -251,6 +259,7 @@ class _Putting:
     """One file that is to be put, and the operation that tells of it."""
 
     store: ObjectStore
+    tables: SyncTables
     name: LibraryName
     file: str
     data: bytes
@@ -269,7 +278,7 @@ class _Putting:
         key = path
         if self.base is not None or not publish(self.store, path, stored, facts, replace=False):
             # A correction, or something that lies there though no commit tells of it: the log points past it.
-            key = f".bailiwick/blobs/{SHARED.id}/{digest[:2]}/{digest}"
+            key = self.tables.free_key(SHARED.id, f".bailiwick/blobs/{SHARED.id}/{digest[:2]}/{digest}")
             publish(self.store, key, stored, facts, replace=False)
         about = self.about if self.file == METADATA else {}
         header: dict[str, JSONValue] = {"kind": PUBLISHED, "owner": self.user, "file": self.file, **about}
@@ -393,6 +402,15 @@ def _published_at(tables: SyncTables, name: LibraryName) -> str:
     """When this version was published first: pushed again unchanged, it is the same to the byte."""
     known = tables.base(SHARED.id, name.prefix + METADATA)
     return str(known.header.get("published_at", "")) if known is not None else ""
+
+
+def _look_again(tables: SyncTables, items: Sequence[Item]) -> None:
+    """Have the next sync take back what left by itself before, and leaves in a library now."""
+    single = [item for item in items if (known := tables.base(SHARED.id, item.path)) and known.kind != PUBLISHED]
+    if single:
+        with tables.database.transaction() as connection:
+            for item in single:
+                tables.add_pending(connection, SHARED.id, item.path)
 
 
 def _require_publisher(tables: SyncTables, name: LibraryName, user: str) -> None:

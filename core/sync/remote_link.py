@@ -6,6 +6,7 @@ import platform
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from core.agentfs.agentfs import AgentFS
@@ -62,11 +63,15 @@ class RemoteLink:
         self._stop = threading.Event()
         self._closed = False
         self.budget = Budget(history, settings.sync.budget_cents)
-        samples = history.samples(1)
-        self.network = NetworkMonitor(settings.sync, samples[-1].quality if samples else NetworkQuality.GOOD)
         self.watch = Watch(moved, self._is_to_stop, self.budget.check, Bandwidth(settings.sync.bandwidth_kb * 1000))
 
     # What it is
+
+    @cached_property
+    def network(self) -> NetworkMonitor:
+        """How good the way there is; before anything was measured, as good as when it was measured last."""
+        samples = self._history.samples(1)
+        return NetworkMonitor(self._settings.sync, samples[-1].quality if samples else NetworkQuality.GOOD)
 
     @property
     def url(self) -> str:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
-from core.errors import BailiwickError, InvalidInput
+from core.errors import BailiwickError, InvalidInput, SealBroken
 from core.remote.store import ObjectStore
 from core.sync.area_sync import AreaResult, AreaSync
 from core.sync.commit import log_key
 from core.sync.devices import DEVICES, Devices
+from core.sync.joining import JOINED
 from core.sync.key_exchange import exchange_keys
 from core.sync.publishing import push, write_index
-from core.sync.readable_view import rebuild_view, view_damages
-from core.sync.remote_identity import FORMAT_KEY, ROOT, write_format
+from core.sync.readable_view import rebuild_view
+from core.sync.remote_identity import FORMAT_KEY, ROOT, read_format, write_format
+from core.sync.remote_link import FACTS
 from core.sync.sending import put_back
 from core.sync.tables import SyncTables
 from core.sync.teams import Teams
 from core.sync.verify import VerifyProgress, verify
+from core.sync.verify_log import NUMBER
 from core.sync_model import AreaKind, Damage, DamageKind, Repair
 
 _log = logging.getLogger(__name__)
@@ -40,22 +44,19 @@ def repair(
     """
     known = tuple(area.area for area in areas)
     tables = SyncTables(agentfs.database)
-
-    def view() -> Sequence[Damage]:
-        return view_damages(store, tables)
-
-    before = verify(agentfs, store, known, sample=1.0, view=view, progress=progress).damages
+    before = verify(agentfs, store, known, sample=1.0, progress=progress).damages
     mending = _Mending(agentfs, store, areas, device_name)
-    for damage in before:
+    # The last first: what nobody would take in is told from a damaged commit by what follows it.
+    for damage in reversed(before):
         try:
             mending.mend(damage)
-        except InvalidInput as refused:
+        except (InvalidInput, SealBroken) as refused:
             _log.warning("%s is not mended: %s", damage.key, refused.message)
     mending.send_again()
     if not store.read_only:
         rebuild_view(store, tables)
         write_index(agentfs, store, tables, at_once=True)
-    after = verify(agentfs, store, known, sample=1.0, view=view, progress=progress).damages
+    after = verify(agentfs, store, known, sample=1.0, progress=progress).damages
     left = {(each.kind, each.key) for each in after}
     mended = tuple(each for each in before if (each.kind, each.key) not in left)
     return Repair(mended, after)
@@ -78,7 +79,7 @@ class _Mending:
         if key == FORMAT_KEY:
             self._mark()
         elif key.startswith(f"{ROOT}/log/"):
-            self._put_back_commit(key)
+            self._mend_log(damage)
         elif key.startswith(DEVICES):
             self._mend_device(key)
         elif key.startswith(f"{ROOT}/keys/"):
@@ -104,34 +105,51 @@ class _Mending:
 
     def _publish_again(self, area: AreaSync, keys: set[str]) -> None:
         """Put the broken files of the user's own libraries there again, made of the documents that are here."""
+        by = Actor(ActorKind.PERSON, self._agentfs.guard.settings.user, "sync")
         paths = {path for key in keys for path, _ in self._tables.places_in(area.area.id, key)}
         versions = {tuple(path.split("/")[1:4]) for path in paths if path.startswith("libraries/")}
         for language, library, version in sorted(each for each in versions if len(each) == 3):
             target = f"{language}/{library}@{version.removeprefix('v')}"
             try:
-                push(self._agentfs, self._store, area, target, by=self._agentfs.acting, broken=keys)
+                push(self._agentfs, self._store, area, target, by=by, broken=keys)
             except BailiwickError as error:
                 _log.warning("%s is not mended: %s", target, error.message)
 
     def _mark(self) -> None:
-        self._store.delete([FORMAT_KEY])
         identity = self._agentfs.keys.prepare().identity
-        write_format(self._store, identity, device=self._agentfs.device, writers="many")
+        joined = self._agentfs.settings.get(JOINED)
+        try:
+            mark = read_format(self._store)
+        except SealBroken:
+            mark = None
+        if joined != identity.id or (mark is not None and mark.workspace != identity.id):
+            raise InvalidInput("The mark of the remote is another workspace's, and is left to its devices.")
+        facts = self._agentfs.settings.get(FACTS)
+        writers = "one" if isinstance(facts, dict) and facts.get("writers") == "one" else "many"
+        self._store.delete([FORMAT_KEY])
+        write_format(self._store, identity, device=self._agentfs.device, writers=writers)
 
-    def _put_back_commit(self, key: str) -> None:
-        area, _, number = key.removeprefix(f"{ROOT}/log/").partition("/")
-        if not number.isdecimal():
+    def _mend_log(self, damage: Damage) -> None:
+        key = damage.key
+        area_id, _, number = key.removeprefix(f"{ROOT}/log/").partition("/")
+        if not NUMBER.fullmatch(number):
             self._store.delete([key])
             return
-        seq = int(number)
-        position = self._tables.position(area)
-        if seq > position.seq:
-            # Nothing of ours: were it the next commit, every device would stop at it.
-            self._store.delete([key])
-            return
-        held = self._tables.commits(area, seq, seq)
-        if held and held[0][2] is not None and key == log_key(area, seq):
-            put_back(self._store, key, held[0][2])
+        seq, area = int(number), self._areas[area_id]
+        if damage.kind is DamageKind.FORKED and seq <= self._tables.position(area_id).seq:
+            # What lies there is whole, and others may go on from it: this device compares anew, and loses nothing.
+            self._tables.begin_anew(area.area)
+            area.pull(AreaResult())
+        elif seq > self._tables.position(area_id).seq:
+            # Every device would stop there. Where others follow, some device has the right one and puts it back.
+            followed = self._store.head(log_key(area_id, seq + 1)) is not None
+            if not followed and not area.is_sound(seq):
+                self._store.delete([key])
+        elif (held := self._tables.commits(area_id, seq, seq)) and held[0][2] is not None:
+            if damage.kind in (DamageKind.MISSING, DamageKind.ROLLED_BACK):
+                self._store.put_if_absent(key, held[0][2])
+            else:
+                put_back(self._store, key, held[0][2])
 
     def _mend_device(self, key: str) -> None:
         if key.removeprefix(DEVICES) == self._agentfs.device:

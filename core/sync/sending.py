@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -62,7 +63,16 @@ def put_back(store: ObjectStore, key: str, data: bytes) -> None:
 class Sender:
     """Sends to one area. Not for several threads at once; close it when all was added."""
 
-    def __init__(self, store: ObjectStore, locks: AreaLocks, watch: Watch = UNWATCHED) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        locks: AreaLocks,
+        watch: Watch = UNWATCHED,
+        *,
+        free: Callable[[str], str] = lambda key: key,
+    ) -> None:
+        """``free`` gives another key for one that is about to be taken away."""
+        self._free = free
         self._store = store
         self._locks = locks
         self._watch = watch
@@ -146,7 +156,7 @@ class Sender:
         self._send(key, data)
 
     def _key(self, digest: str) -> str:
-        return f".bailiwick/blobs/{self._locks.area.id}/{digest[:2]}/{digest}"
+        return self._free(f".bailiwick/blobs/{self._locks.area.id}/{digest[:2]}/{digest}")
 
     def _send(self, key: str, data: bytes) -> None:
         self._watch.check()

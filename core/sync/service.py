@@ -315,20 +315,11 @@ class SyncService:
 
         Of the contents a ``sample`` (0..1) is read, all of them without one; see ``core.sync.verify.verify``.
         """
-        from core.sync.readable_view import view_damages
         from core.sync.verify import verify
 
-        with self._link.using() as cached:
-            store = beneath(cached)
+        with self._link.using() as store:
             areas = tuple(self._tables.areas()) or tuple(self._link.wanted_areas())
-            return verify(
-                self._agentfs,
-                store,
-                areas,
-                sample=sample,
-                view=lambda: view_damages(store, self._tables),
-                progress=progress,
-            )
+            return verify(self._agentfs, beneath(store), areas, sample=sample, progress=progress)
 
     def repair(self, progress: VerifyProgress | None = None) -> Repair:
         """Put back into the remote what this device has the bytes of. Raises what the store raises."""

@@ -10,7 +10,6 @@ from datetime import datetime
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text
 from core.config import Settings
-from core.conflicts.records import ConflictStore
 from core.errors import BailiwickError
 from core.sync.budget import used_up
 from core.sync.choosing import StrategyChooser
@@ -71,6 +70,8 @@ class Standing:
         remote = self._link.status()
         if not remote.url:
             return SyncStatus(SyncActivity.NO_REMOTE, remote)
+        from core.conflicts.records import ConflictStore
+
         told, samples, asks = self._history.told(), self._history.samples(), self.asks
         spending, problem = self.spending(), self._problem()
         if problem is None and spending.stopped:

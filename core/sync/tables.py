@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core.agentfs.database import Database, from_text, now, to_json, to_text, translated
+from core.ids import new_id
 from core.model import JSONObject
 from core.sync.commit import AuditHead, Commit, Operation, Place
 from core.sync.packing import Encoding
@@ -26,7 +27,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What both sides agreed on last at a path. ``present``: the content is here, not only known."""
+    """What both sides agreed on last at a path. ``present``: the content is here, not only known.
+
+    ``here``: where it is not, the version both sides agreed on before, ``None`` where there was none.
+    """
 
     path: str
     version: str
@@ -38,6 +42,12 @@ class Base:
     place: Place | None
     seq: int
     present: bool
+    here: str | None = None
+
+    @property
+    def agreed(self) -> str | None:
+        """The version that an edit here is an edit of."""
+        return self.version if self.present else self.here
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,12 @@ class SyncTables:
             connection.execute("DELETE FROM sync_devices")
             connection.execute("DELETE FROM sync_audit_heads")
 
+    def begin_anew(self, area: Area) -> None:
+        """Know nothing of the area's log any more: what is here stays, and is compared with it as on joining."""
+        with self.database.transaction() as connection:
+            connection.execute("DELETE FROM sync_areas WHERE area = ?", (area.id,))
+        self.open_area(area)
+
     def set_problem(self, area: str, problem: str) -> None:
         """Note what keeps the area from going on, or that nothing does."""
         with self.database.transaction() as connection:
@@ -104,6 +120,7 @@ class SyncTables:
         connection.execute(
             "UPDATE sync_areas SET seq = ?, hash = ? WHERE area = ?", (commit.seq, stored_hash, commit.area)
         )
+        connection.execute("DELETE FROM sync_tried WHERE area = ? AND seq <= ?", (commit.area, commit.seq))
         connection.execute(
             "INSERT OR REPLACE INTO sync_commits (area, seq, hash, device, at, changes, raw)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -115,9 +132,14 @@ class SyncTables:
             (commit.device, to_text(commit.at)),
         )
 
-    def jump(self, connection: sqlite3.Connection, area: str, seq: int, stored_hash: str) -> None:
-        """Note that everything up to ``seq`` was taken in by way of a snapshot of the area's state."""
-        connection.execute("UPDATE sync_areas SET seq = ?, hash = ? WHERE area = ?", (seq, stored_hash, area))
+    def note_tried(self, area: str, seq: int, commit: str) -> None:
+        """Note that this device is about to try to put the commit of that id, as number ``seq``."""
+        with self.database.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO sync_tried (area, seq, id) VALUES (?, ?, ?)", (area, seq, commit))
+
+    def tried(self, area: str) -> set[str]:
+        """The ids of the commits that were tried and may be in the log after what was taken in."""
+        return {row["id"] for row in self._all("SELECT id FROM sync_tried WHERE area = ?", (area,))}
 
     def commit_hash(self, area: str, seq: int) -> str | None:
         """The hash under which commit ``seq`` was taken in, where it is remembered."""
@@ -131,6 +153,13 @@ class SyncTables:
             (area, first, last),
         )
         return [(row["seq"], row["hash"], bytes(row["raw"]) if row["raw"] is not None else None) for row in rows]
+
+    def bytes_of_commits(self, area: str, first: int, last: int) -> int:
+        """How many bytes the remembered ones of the commits from ``first`` to ``last`` have in all."""
+        row = self._one(
+            "SELECT sum(length(raw)) AS n FROM sync_commits WHERE area = ? AND seq BETWEEN ? AND ?", (area, first, last)
+        )
+        return int(row["n"] or 0) if row is not None else 0
 
     def seq_of_hash(self, area: str, stored_hash: str) -> int | None:
         """As which number a commit of that hash was taken in, where it is remembered."""
@@ -177,10 +206,20 @@ class SyncTables:
         )
         return [_base(row) for row in rows]
 
+    def overwritten(self, area: str) -> list[Base]:
+        """What is known but not here, and was changed here all the same."""
+        rows = self._all(
+            "SELECT b.* FROM sync_base b JOIN sync_pending p ON p.area = b.area AND p.path = b.path"
+            " WHERE b.area = ? AND b.present = 0 ORDER BY b.path",
+            (area,),
+        )
+        return [_base(row) for row in rows]
+
     def place_of_content(self, area: str, content: str) -> Place | None:
-        """Where equal content lies in the area already."""
+        """Where equal content lies in the area already, and was whole when it was read or sent here."""
         row = self._one(
-            "SELECT * FROM sync_base WHERE area = ? AND content = ? AND object <> '' LIMIT 1", (area, content)
+            "SELECT * FROM sync_base WHERE area = ? AND content = ? AND object <> '' AND present = 1 LIMIT 1",
+            (area, content),
         )
         return _base(row).place if row is not None else None
 
@@ -217,16 +256,24 @@ class SyncTables:
         return [(base.path, base.place) for base in map(_base, rows) if base.place is not None]
 
     def move_base(
-        self, connection: sqlite3.Connection, area: str, operation: Operation, seq: int, *, present: bool = True
+        self,
+        connection: sqlite3.Connection,
+        area: str,
+        operation: Operation,
+        seq: int,
+        *,
+        present: bool = True,
+        here: str | None = None,
     ) -> None:
-        """Both sides agree on what ``operation`` says from now on."""
+        """Both sides agree on what ``operation`` says from now on; ``here`` as in ``Base``."""
         if operation.version is None:
             connection.execute("DELETE FROM sync_base WHERE area = ? AND path = ?", (area, operation.path))
             return
         place = operation.place
         connection.execute(
             "INSERT OR REPLACE INTO sync_base (area, path, version, kind, item_id, header, content, object, first,"
-            " length, encoding, sha256, size, seq, present) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " length, encoding, sha256, size, seq, present, here)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 area,
                 operation.path,
@@ -243,13 +290,8 @@ class SyncTables:
                 operation.size,
                 seq,
                 int(present),
+                None if present else here,
             ),
-        )
-
-    def set_present(self, connection: sqlite3.Connection, area: str, path: str, version: str) -> None:
-        """Note that the content of ``version`` is here now."""
-        connection.execute(
-            "UPDATE sync_base SET present = 1 WHERE area = ? AND path = ? AND version = ?", (area, path, version)
         )
 
     # The outbox
@@ -268,10 +310,11 @@ class SyncTables:
             )
             connection.execute("UPDATE sync_areas SET scanned = ? WHERE area = ?", (position, area))
 
-    def pending(self, area: str, limit: int = -1) -> list[Pending]:
-        """What waits to go up: small files before large ones, of these the oldest first."""
+    def pending(self, area: str, limit: int = -1, *, at_most: int | None = None) -> list[Pending]:
+        """What waits to go up, of at most so many bytes: small files before large ones, of these the oldest first."""
         rows = self._all(
-            "SELECT * FROM sync_pending WHERE area = ? ORDER BY size > 100000, since, path LIMIT ?", (area, limit)
+            "SELECT * FROM sync_pending WHERE area = ? AND size <= ? ORDER BY size > 100000, since, path LIMIT ?",
+            (area, at_most if at_most is not None else 1 << 62, limit),
         )
         return [Pending(row["path"], row["size"], from_text(row["since"])) for row in rows]
 
@@ -355,6 +398,14 @@ class SyncTables:
         """The objects that were announced, and since when this device knows."""
         rows = self._all("SELECT object, known_at FROM sync_collected WHERE area = ?", (area,))
         return {row["object"]: from_text(row["known_at"]) for row in rows}
+
+    def free_key(self, area: str, key: str) -> str:
+        """``key``, or another like it where the log announced that what lies under it is taken away.
+
+        Whoever announced it may be deleting it at this moment, so nothing is put there any more.
+        """
+        row = self._one("SELECT 1 FROM sync_collected WHERE area = ? AND object = ?", (area, key))
+        return key if row is None else f"{key}-{new_id()[-10:]}"
 
     def forget_collected(self, area: str, keys: Iterable[str]) -> None:
         """The objects are gone."""
@@ -490,4 +541,5 @@ def _base(row: sqlite3.Row) -> Base:
         place=place,
         seq=row["seq"],
         present=bool(row["present"]),
+        here=row["here"],
     )

@@ -11,18 +11,17 @@ from core.sync.areas import AreaLocks
 from core.sync.audit_heads import audit_damages
 from core.sync.devices import Devices
 from core.sync.joining import JOINED
+from core.sync.readable_view import view_damages
 from core.sync.tables import SyncTables
 from core.sync.teams import Teams
 from core.sync.verify_keys import device_damages, key_damages, mark_damages
 from core.sync.verify_log import LogCheck
 from core.sync.verify_objects import ObjectCheck
-from core.sync_model import Area, Damage, Verification
+from core.sync_model import Area, AreaKind, Damage, Verification
 
 VerifyProgress = Callable[[str, int, int], None]
 """Called with what is looked at, how many of it are done, and how many there are."""
 SAMPLE = 0.02
-ViewCheck = Callable[[], Sequence[Damage]]
-"""Names what is wrong with the readable tree; who publishes gives it."""
 
 
 @dataclass(slots=True)
@@ -39,7 +38,6 @@ def verify(
     areas: Sequence[Area],
     *,
     sample: float = SAMPLE,
-    view: ViewCheck | None = None,
     progress: VerifyProgress | None = None,
 ) -> Verification:
     """Look at every object of the remote that this workspace knows of or may read; changes nothing.
@@ -67,9 +65,9 @@ def verify(
         found.objects += content.objects
         found.bytes_read += log.bytes_read + content.bytes_read
         found.damages += [*log.damages, *content.damages]
-    if view is not None:
+    if any(area.kind is AreaKind.SHARED for area in areas):
         tell("readable tree", 0, 0)
-        found.damages += view()
+        found.damages += view_damages(store, tables)
     found.damages += audit_damages(agentfs, tables)
     return Verification(
         found.commits, found.objects, found.bytes_read, tuple(found.damages), store.meter.total() - before

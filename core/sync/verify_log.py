@@ -21,7 +21,7 @@ REPAIR = "bailiwick repair"
 ELSEWHERE = "bailiwick repair, on another device that has it"
 STRANGER = "Find out who else can write there; `bailiwick repair` takes it away."
 AT_ONCE = 16
-_NUMBER = re.compile("[0-9]{12}")
+NUMBER = re.compile("[0-9]{12}")
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class LogCheck:
         listed: dict[int, ObjectInfo] = {}
         for info in all_under(self.store, prefix):
             name = info.key.removeprefix(prefix)
-            if _NUMBER.fullmatch(name) and int(name):
+            if NUMBER.fullmatch(name) and int(name):
                 listed[int(name)] = info
             else:
                 found.damages.append(foreign(info.key, "is no commit of a log"))

@@ -117,9 +117,9 @@ def test_a_device_is_approved_by_the_code_that_it_shows(machines: Machines, stor
         join(second, store, JoinWay.APPROVAL, code, by=PERSON)
     assert [request.device_name for request in join_requests(store)] == ["lap two"]
     with pytest.raises(NotFound):
-        approve(first, store, Secret("0000-0000-0000"))
+        approve(first, store, Secret("0000-0000-0000"), by=PERSON)
     typed = Secret(code.text().lower().replace("-", " "))
-    assert approve(first, store, typed).device_name == "lap two"
+    assert approve(first, store, typed, by=PERSON).device_name == "lap two"
     join(second, store, JoinWay.APPROVAL, code, by=PERSON)
     assert second.keys.open(seals(first)) == b"what one device seals"
     assert join_requests(store) == []
@@ -134,7 +134,7 @@ def test_nobody_who_writes_in_the_remote_can_answer_a_request(
     # The stranger sees the request, but not the code: he has to guess it.
     stranger = machines.open("stranger")
     strange_code = ask_to_join(stranger, store, device_name="lap two")
-    approve(first, store, strange_code)
+    approve(first, store, strange_code, by=PERSON)
     requests = list((store.root / ".bailiwick" / "requests").iterdir())
     answer = next(path for path in requests if path.name.endswith(".answer"))
     own = min(path.name for path in requests if not path.name.endswith(".answer"))

@@ -143,12 +143,9 @@ def probe(invocation: Invocation, url: str) -> None:
 @pass_invocation
 def approve(invocation: Invocation, code: str) -> None:
     """Let the device that shows CODE join; without CODE it is asked for, or read from standard input."""
-    # Imported here: --help needs none of the rooms that joining needs.
-    from core.sync.approval import approve as approve_device
-
     with syncing(invocation, "remote approve") as workspace:
         given = Secret(code or _typed_code())
-        request = approve_device(workspace.agentfs, workspace.sync.store(), given)
+        request = workspace.sync.approve(given)
         given.forget()
     document = {"id": request.id, "device": request.device_name, "user": request.user, "asked_at": request.asked_at}
     answer(invocation, document, [f"{request.device_name} of {request.user} may join now."])

@@ -10,7 +10,8 @@ CREATE TABLE sync_areas (
     problem TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 
--- What both sides agreed on last, by path: the base of every comparison. present = 0: known, but not fetched.
+-- What both sides agreed on last, by path: the base of every comparison. present = 0: version is known, but its content
+-- is not here; then here is the version that both sides agreed on before, NULL where there was none.
 CREATE TABLE sync_base (
     area TEXT NOT NULL REFERENCES sync_areas (area) ON DELETE CASCADE,
     path TEXT NOT NULL,
@@ -27,6 +28,7 @@ CREATE TABLE sync_base (
     size INTEGER NOT NULL DEFAULT 0,
     seq INTEGER NOT NULL,
     present INTEGER NOT NULL DEFAULT 1,
+    here TEXT,
     PRIMARY KEY (area, path)
 ) WITHOUT ROWID;
 CREATE INDEX sync_base_by_content ON sync_base (area, content) WHERE content <> '';
@@ -40,6 +42,15 @@ CREATE TABLE sync_pending (
     size INTEGER NOT NULL DEFAULT 0,
     since TEXT NOT NULL,
     PRIMARY KEY (area, path)
+) WITHOUT ROWID;
+
+-- The commits that this device tried to put, noted before it did: its own, whatever became of the request. The device's
+-- id does not tell that, for an older copy of the workspace has it too.
+CREATE TABLE sync_tried (
+    area TEXT NOT NULL REFERENCES sync_areas (area) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (area, seq, id)
 ) WITHOUT ROWID;
 
 -- Every commit that was taken in, as it lies in the remote, so that a lost or exchanged one is noticed and put back.
