@@ -20,6 +20,7 @@ from core.privacy import classification
 
 PACKAGE_METADATA = "METADATA"
 _CONTINUED = re.compile(r"\n(?: {8}| {7}\|)")
+_LONGEST_LICENSE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ def extract(request: ReadRequest) -> Extracted:
         metadata["package"] = request.module.partition(".")[0]
     elif example := code_language(blocks):
         metadata["code"] = example
+    if request.path.name == PACKAGE_METADATA and (licence := _license(data)):
+        metadata["license"] = licence
     content = DocumentContent(
         title=title,
         language=request.language or language,
@@ -140,6 +143,13 @@ def _read_metadata(request: ReadRequest, data: bytes) -> tuple[str, Reading]:
         lines_before = whole.count("\n", 0, whole.find("\nDescription:") + 1)
     format_name, reading = _read_prose("\n" * lines_before + text, suffix, name)
     return format_name, Reading(f"{name} README", reading.sections)
+
+
+def _license(data: bytes) -> str:
+    """What an installed package says of its licence in a line (core metadata, PEP 639), empty where it does not."""
+    message = email.message_from_string(decode_text(data, ""), policy=email.policy.compat32)
+    told = str(message.get("License-Expression") or message.get("License") or "").strip()
+    return told if len(told) <= _LONGEST_LICENSE and told.isprintable() and told != "UNKNOWN" else ""
 
 
 def _module_parts(path: Path, root: Path) -> list[str]:

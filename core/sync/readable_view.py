@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from core.agentfs.database import now
 from core.cache.cached_store import beneath
-from core.errors import InvalidInput, NotFound, ObjectMissing, ObjectTooLarge, RemoteRefused
+from core.errors import (
+    InvalidInput,
+    NotFound,
+    ObjectMissing,
+    ObjectTooLarge,
+    RemoteRefused,
+    SealBroken,
+    WorkspaceUnusable,
+)
 from core.ids import sha256_hex
-from core.library.published_format import METADATA
+from core.library.published_format import METADATA, LibraryName
 from core.remote.store import ObjectStore
-from core.sync.library_catalogue import INDEX, LARGEST_INDEX, SHARED, catalogue, read_index
+from core.sync.library_catalogue import INDEX, INDEX_SECONDS, LARGEST_INDEX, SHARED, catalogue, read_index
 from core.sync.pulling import PUBLISHED
 from core.sync.readable import library_facts, unzipped, zipped
 from core.sync.sending import publish
@@ -65,20 +74,25 @@ def rebuild_view(store: ObjectStore, tables: SyncTables) -> None:
 
 
 def view_damages(store: ObjectStore, tables: SyncTables) -> list[Damage]:
-    """What of the readable tree is not what the log tells. Raises what the store raises."""
+    """What of the readable tree is not what the log tells. Raises what the store raises.
+
+    The index may be behind for as long as it is rewritten at most once.
+    """
     found = [
         Damage(DamageKind.VIEW, known.path, f"{known.path} is not what was committed.", _REPAIR)
         for known in _corrected(tables, "libraries/")
         if not _is_level(store, known)
     ]
     wanted = [(name, owner) for name, owner, _ in catalogue(tables)]
+    told: list[tuple[LibraryName, str]] = []
+    info = store.head(INDEX)
     try:
-        told = read_index(unzipped(store.get(INDEX, at_most=LARGEST_INDEX), LARGEST_INDEX, INDEX))
-    except NotFound:
-        told = []
-    except InvalidInput as error:
+        if info is not None:
+            told = read_index(unzipped(store.get(INDEX, at_most=LARGEST_INDEX), LARGEST_INDEX, INDEX))
+    except (NotFound, InvalidInput, SealBroken, WorkspaceUnusable) as error:
         return [*found, Damage(DamageKind.VIEW, INDEX, error.message, _REPAIR)]
-    if sorted(told, key=str) != sorted(wanted, key=str):
+    is_new = info is not None and abs((now() - info.modified).total_seconds()) < INDEX_SECONDS
+    if not is_new and sorted(told, key=str) != sorted(wanted, key=str):
         found.append(Damage(DamageKind.VIEW, INDEX, f"{INDEX} does not list what is published.", _REPAIR))
     return found
 
