@@ -27,7 +27,15 @@ class Block:
 
 
 def blocks(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[Block]:
-    """The parts that belong together, in order, none touching the next in both sequences. Pure."""
+    """The parts that belong together, in order, none touching the next in both sequences. Pure.
+
+    What was put in or taken out between equal elements could stand in several places; it stands in the last of them,
+    whatever else was changed, so that two changes of one place are seen to be that.
+    """
+    return _slid(one, other, _joined(one, other))
+
+
+def _joined(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[Block]:
     found: list[Block] = []
     for block in _matches(one, 0, len(one), other, 0, len(other)):
         if found:
@@ -37,6 +45,24 @@ def blocks(one: Sequence[Hashable], other: Sequence[Hashable]) -> list[Block]:
                 continue
         found.append(block)
     return found
+
+
+def _slid(one: Sequence[Hashable], other: Sequence[Hashable], found: list[Block]) -> list[Block]:
+    following = [Block(len(one), len(other), 0)]
+    for before in (*reversed(found), Block(0, 0, 0)):
+        after = following[-1]
+        first, second, length = before.first + before.length, before.second + before.length, 0
+        if (first == after.first) != (second == after.second):
+            line, place, end = (other, second, after.second) if first == after.first else (one, first, after.first)
+            while length < after.length and line[place + length] == line[end + length]:
+                length += 1
+        if length:
+            following.pop()
+            left = Block(after.first + length, after.second + length, after.length - length)
+            if left.length or not following:
+                following.append(left)
+        following.append(Block(before.first, before.second, before.length + length))
+    return [block for block in reversed(following) if block.length]
 
 
 def _matches(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from core.conflicts.alignment import blocks
@@ -92,7 +92,10 @@ def _divided(
 
 
 def _inserted(local: tuple[str, ...], remote: tuple[str, ...], at: int) -> list[Region]:
-    """The regions of what both sides put in at one place: what is equal once, the rest where it stands to that."""
+    """The regions of what both sides put in at one place: what is equal once, and what one has more where it stands.
+
+    Where each has something that the other has not, all of that is in conflict: which goes before which is not known.
+    """
     found: list[Region] = []
     left = right = 0
     # Always compared in one direction, so that it makes no difference which side is which.
@@ -114,6 +117,8 @@ def _inserted(local: tuple[str, ...], remote: tuple[str, ...], at: int) -> list[
     if only_here & only_there:
         # The same in another order: taking it from both sides would have it twice.
         return [Region(Origin.CONFLICT, (), local, remote, at)]
+    if only_here and only_there:
+        return [each if each.origin is Origin.SAME else replace(each, origin=Origin.CONFLICT) for each in found]
     return found
 
 

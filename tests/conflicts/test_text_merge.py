@@ -165,9 +165,21 @@ def test_a_line_deleted_here_and_changed_there_is_asked_for() -> None:
 
 def test_two_texts_without_a_base_are_one_where_they_are_equal() -> None:
     decisions = merge_text("", "a\nb\nc\n", "a\nx\nc\nd\n")
-    [number] = decisions.open
-    assert (decisions.decisions[number].local, decisions.decisions[number].remote) == ("b\n", "x\n")
-    assert resolve(decisions.chosen([number], Choice.LOCAL)).content == "a\nb\nc\nd\n"
+    asked = [decisions.decisions[number] for number in decisions.open]
+    assert [(each.local, each.remote) for each in asked] == [("b\n", "x\n"), ("", "d\n")]
+    assert resolve(decisions.chosen(decisions.open, Choice.REMOTE)).content == "a\nx\nc\nd\n"
+    assert resolve(merge_text("", "a\nc\n", "a\nb\nc\nd\n")).content == "a\nb\nc\nd\n", "one has all of the other"
+
+
+def test_two_blocks_put_in_at_one_place_are_asked_for_whatever_else_was_changed() -> None:
+    base = "first (\n  one\n)\n\nlast (\n  two\n)\n"
+    here = base.replace("one", "ONE") + "\nhere (\n  three\n)\n"
+    there = base + "\nthere (\n  four\n)\n"
+    for local, remote in ((here, there), (there, here)):
+        decisions = merge_text(base, local, remote)
+        assert decisions.open
+        made = resolve(decisions.chosen(decisions.open, Choice.BOTH_LOCAL_FIRST))
+        assert str(made.content).startswith("first (\n  ONE\n)\n\nlast (\n  two\n)\n")
 
 
 @pytest.mark.parametrize("side", ["local", "remote"])
