@@ -7,15 +7,18 @@ from math import ceil
 
 from core.agentfs.agentfs import AgentFS
 from core.sync.area_sync import AreaSync, AsksFirst
+from core.sync.commit import Place
 from core.sync.fetching import spans
 from core.sync.log_reading import AHEAD
 from core.sync.prices import PriceList
 from core.sync.pulling import PUBLISHED, FetchPolicy
+from core.sync.segments import SEGMENT
 from core.sync.sending import PACK, SMALL
 from core.sync.tables import SyncTables
-from core.sync_model import Change, Direction, Operations, PlannedChange, SyncPlan
+from core.sync_model import AreaKind, Change, Direction, Operations, PlannedChange, SyncPlan
 
-_COMMIT = 2000
+_COMMIT = 500
+"""So many changes fit into a commit, however long their headers are."""
 
 
 def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -> SyncPlan:
@@ -27,17 +30,15 @@ def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -
     operations = Operations()
     asks = ""
     for area in areas:
-        down = list(area.incoming(policy))
+        down = [*area.incoming(policy), *_lacking(area, policy)]
         up = list(area.outgoing())
         changes += [each for each, _ in down] + up
         reads = spans([place for _, place in down if place is not None])
-        small = sum(each.size for each in up if each.size < SMALL)
-        large = sum(each.size >= SMALL for each in up)
         commits = ceil(len(up) / _COMMIT)
         operations += Operations(
-            class_a=ceil(small / PACK) + large + commits,
+            class_a=_objects(area.area.kind, up, commits) + commits + _segments(area, commits),
             # The log is read to its end, a little beyond where much is new, and again after each commit.
-            class_b=len(reads) + area.unread() + min(area.unread(), AHEAD) + 2 + 2 * commits,
+            class_b=len(reads) + area.unread() + min(area.unread(), AHEAD) + 3 + 3 * commits,
             bytes_up=sum(each.size for each in up),
             bytes_down=sum(span.end - span.first for span in reads),
         )
@@ -46,6 +47,29 @@ def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -
         except AsksFirst as question:
             asks = asks or question.message
     return SyncPlan(tuple(changes), operations, prices.cost(operations), asks)
+
+
+def _objects(kind: AreaKind, up: Sequence[PlannedChange], commits: int) -> int:
+    """How many objects at most content is put into: for one's own devices packed, for others each in one of its own."""
+    sent = [each for each in up if each.change is Change.PUT]
+    if kind is not AreaKind.USER:
+        # What everybody may read lies at a readable key besides.
+        return len(sent) * (2 if kind is AreaKind.SHARED else 1)
+    small = sum(each.size for each in sent if each.size < SMALL)
+    return small // PACK + commits + sum(each.size >= SMALL for each in sent)
+
+
+def _segments(area: AreaSync, commits: int) -> int:
+    """How many segments the log may be cut into meanwhile."""
+    seq = area.tables.position(area.area.id).seq + area.unread()
+    return (seq + commits) // SEGMENT - seq // SEGMENT
+
+
+def _lacking(area: AreaSync, policy: FetchPolicy) -> Iterator[tuple[PlannedChange, Place | None]]:
+    """What is known, was not fetched, and is wanted now."""
+    for known in area.tables.not_fetched(area.area.id, besides=PUBLISHED):
+        if policy.at_most is None or known.size <= policy.at_most:
+            yield PlannedChange(area.area.id, Direction.DOWN, Change.PUT, known.path, known.size), known.place
 
 
 def queued(agentfs: AgentFS, tables: SyncTables, limit: int) -> tuple[PlannedChange, ...]:
