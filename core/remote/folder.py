@@ -6,8 +6,8 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 import time
-from bisect import insort
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,8 +18,9 @@ from core.remote.meter import OperationMeter, PriceClass
 from core.remote.store import AT_MOST, PLAIN, ObjectFacts, ObjectInfo, Progress, checked_key
 
 _CHUNK = 1024 * 1024
-_UNFINISHED = ".unfinished."
+_UNFINISHED = "temp/unfinished"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _GONE = (errno.ENOTCONN, errno.ESTALE, errno.EIO, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.ENODEV)
 Answer = TypeVar("Answer")
 
@@ -117,15 +118,12 @@ class FolderStore:
         def look() -> list[ObjectInfo]:
             if not self.root.is_dir():
                 raise FileNotFoundError
-            found: list[str] = []
-            for key in self._keys(prefix):
-                if key > after and key.startswith(prefix):
-                    insort(found, key)
-                    del found[limit:]
-            infos = []
-            for key in found:
+            infos: list[ObjectInfo] = []
+            for key in self._keys(prefix, after):
                 with contextlib.suppress(FileNotFoundError):
                     infos.append(_info(key, self.root / key))
+                if len(infos) >= limit:
+                    break
             return infos
 
         return self._timed(PriceClass.A, look)
@@ -138,21 +136,38 @@ class FolderStore:
     def close(self) -> None:
         """There is nothing to close."""
 
-    def _keys(self, prefix: str) -> Iterator[str]:
-        start = self.root / prefix.rpartition("/")[0]
-        if not _inside(self.root, start):
-            return
-        for folder, folders, names in os.walk(start, followlinks=False):
-            folders.sort()
-            for name in names:
-                if _UNFINISHED not in name:
-                    yield (Path(folder) / name).relative_to(self.root).as_posix()
+    def _keys(self, prefix: str, after: str) -> Iterator[str]:
+        """The keys that begin with ``prefix`` and come after ``after``, in order; no folder is read without need."""
+        start = prefix.rpartition("/")[0]
+        if _inside(self.root, self.root / start):
+            yield from self._keys_in(f"{start}/" if start else "", prefix, after)
+
+    def _keys_in(self, folder: str, prefix: str, after: str) -> Iterator[str]:
+        names: list[str] = []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.root / folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    names.append(f"{entry.name}/")
+                elif entry.is_file(follow_symlinks=False):
+                    names.append(entry.name)
+        for name in sorted(names):
+            key = folder + name
+            if not name.endswith("/"):
+                if key > after and key.startswith(prefix):
+                    yield key
+            elif (key > after or after.startswith(key)) and (key.startswith(prefix) or prefix.startswith(key)):
+                yield from self._keys_in(key, prefix, after)
 
     def _write(self, path: Path, data: bytes | Path, progress: Progress | None, *, replace: bool) -> bool:
         if not replace and os.path.lexists(path):
             return False
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temporary = path.with_name(f"{_UNFINISHED}{os.getpid()}.{os.urandom(6).hex()}")
+        self._make(path.parent)
+        # What a process leaves here that dies is swept as everything under temp/ is.
+        unfinished = self.root / _UNFINISHED
+        self._make(unfinished)
+        if not _inside(self.root, unfinished):
+            raise RemoteRefused(f"{_UNFINISHED} is a link that leads out of the remote folder.", "Remove it there.")
+        temporary = unfinished / f"{os.getpid()}.{os.urandom(6).hex()}"
         try:
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 _copy(data, file, progress)
@@ -165,10 +180,30 @@ class FolderStore:
                     os.link(temporary, path)
                 except FileExistsError:
                     return False
+                except OSError as error:
+                    if error.errno not in _NO_LINKS:
+                        raise
+                    raise RemoteRefused(
+                        f"The file system of {self.root} knows no hard links, which keep two writers apart.",
+                        "Use a folder on another file system.",
+                    ) from None
             _sync(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
         return True
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder of ours with those on the way to it, on the disk when this returns."""
+        missing = []
+        while folder != self.root and not folder.is_dir():
+            missing.append(folder)
+            folder = folder.parent
+        for each in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                each.mkdir(mode=0o700)
+                _sync(each.parent)
+            if not each.is_dir():
+                raise RemoteRefused(f"{each} in the remote folder is no folder.", "Move it away.")
 
     @staticmethod
     def _unlink(path: Path) -> None:
@@ -228,7 +263,11 @@ def _size(data: bytes | Path) -> int:
 
 
 def _opened(path: Path) -> BinaryIO:
-    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(path)
+    return open(descriptor, "rb")
 
 
 def _copy(data: bytes | Path, file: BinaryIO, progress: Progress | None) -> None:
@@ -253,6 +292,8 @@ def _check_size(key: str, size: int, at_most: int) -> None:
 
 def _info(key: str, path: Path) -> ObjectInfo:
     found = os.lstat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise FileNotFoundError(path)
     return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 

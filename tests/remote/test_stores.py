@@ -74,6 +74,18 @@ def test_listing_goes_on_after_a_key(store: ObjectStore) -> None:
     assert [each.key for each in store.list("log/", after="log/4")] == ["log/5", "log/6"]
 
 
+def test_keys_come_in_the_order_of_their_text(store: ObjectStore) -> None:
+    keys = sorted(["a/b", "a.b", "a-b", "a/b.c", "a/c/d", "a/c.d", "a0", "b/ä/ö", "b/z", "b/ä.x"])
+    for key in keys:
+        store.put(key, b"x")
+    assert [each.key for each in store.list("")] == keys
+    for after in ["", *keys, "a/", "a/c", "a/c/", "b/ä"]:
+        assert [each.key for each in store.list("", after=after, limit=3)] == [key for key in keys if key > after][:3]
+        assert [each.key for each in store.list("a/c", after=after)] == [
+            key for key in keys if key.startswith("a/c") and key > after
+        ]
+
+
 @pytest.mark.parametrize("key", ["../out", "/root", "a//b", "a/./b", "", "a\\b", "a\nb", "x" * 1025])
 def test_no_key_leads_out(store: ObjectStore, key: str) -> None:
     with pytest.raises(InvalidInput):
@@ -130,7 +142,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageFull):
         store.put("a", b"x")
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_large_files_go_in_equal_parts_and_go_on(bucket: Bucket, tmp_path: Path) -> None:
