@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from core.sync.pulling import EVERYTHING, FetchPolicy
 from tests.sync.fleet import BETWEEN, CRASHES, LARGE, NAMES, PATHS, Fleet, Interference, Member, run
 
-SEEDS = tuple(range(24))
+SEEDS = tuple(range(15))
 MEMORY = Path("/dev/shm")
 """A file system in memory, where there is one: what is proven here does not need a disk."""
 
@@ -108,7 +108,7 @@ class SyncMachine(RuleBasedStateMachine):
 
 
 SyncMachine.TestCase.settings = settings(
-    max_examples=15,
+    max_examples=12,
     stateful_step_count=15,
     deadline=None,
     derandomize=True,
