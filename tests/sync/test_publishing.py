@@ -1,10 +1,12 @@
-"""Libraries that are published and pulled, and single items that are shared and taken back."""
+"""Libraries and single items from one workspace to another, over S3, as any S3 client and browser sees them."""
 
 from __future__ import annotations
 
 import gzip
 import json
+import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,27 +14,37 @@ import pytest
 from core.agentfs.items import ItemWrite
 from core.disclosure.sharing import share, unshare
 from core.engine import Duties
-from core.errors import AccessDenied, InvalidInput, NotFound
+from core.errors import AccessDenied, BailiwickError, InvalidInput, NotFound
+from core.index.model_files import ModelFiles
 from core.library.sources import Origin
-from core.model import Kind, SearchMode
+from core.model import MODEL_LOADING, Kind, SearchMode
 from core.search.query import Query
 from core.sync.joining import JoinWay
+from core.sync.teams import Teams
 from core.workspace import Workspace
+from tests.agentfs.canaries import files_with, hand_in, new_canary
 from tests.remote.s3_server import Bucket, bucket, s3_server
+from tests.sync.publishers import contents, holding
 from tests.sync.test_service import opened, read
 
 __all__ = ["bucket", "s3_server"]
 PAGE = "# Boiling\n\nThe kettle boils at a hundred degrees.\n\n```python\nkettle.boil()\n```\n"
-CANARY = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dF3hJ5"
+PREFIX = "libraries/python/kettle/v1.2/"
 
 
 @pytest.fixture
 def laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
     monkeypatch.setenv("BAILIWICK_MODEL_PATH", str(tmp_path / "none"))
     monkeypatch.setenv("BAILIWICK_USER_ID", "mara")
-    made = opened(tmp_path / "laptop", Duties.WORK)
-    yield made
-    made.close()
+    with closing(opened(tmp_path / "laptop", Duties.WORK)) as made:
+        yield made
+
+
+@pytest.fixture
+def url(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> str:
+    for name, value in bucket.environ.items():
+        monkeypatch.setenv(name, value)
+    return bucket.url
 
 
 def add(workspace: Workspace, folder: Path, text: str = PAGE) -> None:
@@ -42,91 +54,147 @@ def add(workspace: Workspace, folder: Path, text: str = PAGE) -> None:
     assert workspace.wait_until_idle()
 
 
-def test_a_library_is_published_and_found_elsewhere(
-    laptop: Workspace, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def put(workspace: Workspace, path: str, text: str) -> None:
+    with workspace.agentfs.database.transaction() as connection:
+        workspace.agentfs.items.put(connection, ItemWrite(path, Kind.RESEARCH_FINDING, "mara", text.encode()))
+
+
+def join(root: Path, url: str, friend: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Otto's workspace on the same remote, who knows ``friend``."""
+    monkeypatch.setenv("BAILIWICK_USER_ID", "otto")
+    desk = opened(root, Duties.WORK)
+    desk.sync.join(url, JoinWay.MEMBER)
+    Teams(desk.agentfs).add("harbour", Teams(friend.agentfs).card(), by=desk.person)
+    return desk
+
+
+def test_a_library_is_published_and_read_with_any_client(
+    laptop: Workspace, bucket: Bucket, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in bucket.environ.items():
-        monkeypatch.setenv(name, value)
     add(laptop, tmp_path / "kettle")
-    laptop.sync.set_remote(bucket.url)
+    laptop.sync.set_remote(url)
     pushed = laptop.sync.push("kettle")
     assert (pushed.documents, pushed.changed) == (1, True)
     assert not laptop.sync.push("kettle@1.2").changed
-    prefix = "libraries/python/kettle/v1.2/"
-    client = bucket.server.client()
-    answer = client.get_object(Bucket=bucket.name, Key=prefix + "kettle.json")
-    assert (answer["ContentType"], answer["ContentEncoding"]) == ("application/json", "gzip")
-    assert "immutable" in answer["CacheControl"]
-    published = json.loads(gzip.decompress(answer["Body"].read()))
-    assert published["documents"][0]["passages"][0]["text"]
-    contents = bucket.contents()
-    assert gzip.decompress(contents[prefix + "examples/0001-boiling.py"]) == b"kettle.boil()\n"
-    index = json.loads(gzip.decompress(contents["libraries/index.json"]))
-    assert [each["path"] for each in index["libraries"]] == [prefix]
-    assert not any(str(tmp_path).encode() in gzip.decompress(contents[prefix + each]) for each in ("kettle.json",))
 
-    monkeypatch.setenv("BAILIWICK_USER_ID", "otto")
-    desk = opened(tmp_path / "desk", Duties.WORK)
-    desk.sync.join(bucket.url, JoinWay.MEMBER)
-    from core.sync.teams import Teams
+    client, for_ever = bucket.server.client(), "public, max-age=31536000, immutable"
+    for file, kind, caching in (
+        (PREFIX + "kettle.json", "application/json", for_ever),
+        (PREFIX + "examples/0001-boiling.py", "text/plain; charset=utf-8", for_ever),
+        (PREFIX + "metadata.json", "application/json", "public, max-age=60, must-revalidate"),
+        ("libraries/index.json", "application/json", "public, max-age=60, must-revalidate"),
+    ):
+        answer = client.get_object(Bucket=bucket.name, Key=file)
+        told = (answer["ContentType"], answer["ContentEncoding"], answer["CacheControl"])
+        assert told == (kind, "gzip", caching)
+        body = gzip.decompress(answer["Body"].read())
+        address = client.generate_presigned_url("get_object", {"Bucket": bucket.name, "Key": file})
+        with urllib.request.urlopen(address) as plain:
+            assert plain.headers["Content-Encoding"] == "gzip"
+            assert gzip.decompress(plain.read()) == body
+        assert str(tmp_path).encode() not in body
+    assert gzip.decompress(bucket.contents()[PREFIX + "examples/0001-boiling.py"]) == b"kettle.boil()\n"
 
-    Teams(desk.agentfs).add("harbour", Teams(laptop.agentfs).card(), by=desk.person)
-    desk.sync.sync_now("a test")
-    assert [(each.library, each.version, each.here) for each in desk.sync.libraries()] == [("kettle", "1.2", False)]
-    assert desk.sync.pull("kettle").documents == 1
-    assert desk.wait_until_idle()
-    assert desk.search(Query("kettle boils", mode=SearchMode.TEXT)).hits
-    with pytest.raises(InvalidInput, match="here already"):
-        desk.sync.pull("kettle")
-    with pytest.raises(NotFound):
-        desk.sync.pull("teapot")
-    desk.close()
+    with closing(join(tmp_path / "desk", url, laptop, monkeypatch)) as desk:
+        desk.sync.sync_now("a test")
+        assert [(each.library, each.version, each.here) for each in desk.sync.libraries()] == [("kettle", "1.2", False)]
+        assert desk.sync.pull("kettle").documents == 1
+        assert desk.wait_until_idle()
+        assert desk.search(Query("kettle boils", mode=SearchMode.TEXT)).hits
+        with pytest.raises(InvalidInput, match="here already"):
+            desk.sync.pull("kettle")
+        with pytest.raises(NotFound):
+            desk.sync.pull("teapot")
 
 
-def test_a_secret_is_not_published(laptop: Workspace, tmp_path: Path) -> None:
+def test_what_was_embedded_elsewhere_is_found_by_meaning_and_embedded_by_nobody(
+    model_files: ModelFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del model_files
+    monkeypatch.setenv("BAILIWICK_USER_ID", "mara")
     (tmp_path / "remote").mkdir()
-    add(laptop, tmp_path / "kettle", PAGE + f"\nThe token is {CANARY}.\n")
-    laptop.sync.set_remote(str(tmp_path / "remote"))
-    with pytest.raises((AccessDenied, InvalidInput), match="boiling"):
+    with closing(opened(tmp_path / "laptop", Duties.WORK)) as laptop:
+        add(laptop, tmp_path / "kettle")
+        laptop.sync.set_remote(str(tmp_path / "remote"))
+        assert laptop.sync.push("kettle").vectors
+        with monkeypatch.context() as without_model:
+            without_model.setenv("BAILIWICK_MODEL_PATH", str(tmp_path / "none"))
+            with closing(join(tmp_path / "desk", str(tmp_path / "remote"), laptop, without_model)) as desk:
+                assert desk.sync.pull("kettle").vectors
+                assert desk.wait_until_idle()
+                counts = desk.counts()
+                assert (counts.passages > 0, counts.pending) == (True, 0)
+                # Nobody has even looked for a model yet.
+                assert desk.model_state() == MODEL_LOADING
+    monkeypatch.setenv("BAILIWICK_USER_ID", "otto")
+    with closing(opened(tmp_path / "desk", Duties.SEARCH)) as desk:
+        found = desk.search(Query("how hot does water get", mode=SearchMode.VECTOR), wait_for_model=True)
+        assert [hit.title for hit in found.hits] == ["Boiling"]
+
+
+def test_no_canary_reaches_the_store(laptop: Workspace, bucket: Bucket, url: str, tmp_path: Path) -> None:
+    """Those of the workspace, in every place a secret can be handed in, while everything is shared that may be."""
+    canary = new_canary()
+    add(laptop, tmp_path / "kettle", PAGE + f"\nRun it with `TOKEN={canary}`.\n")
+    hand_in(laptop, canary)
+    put(laptop, "notes/heat", "hot")
+    laptop.sync.set_remote(url)
+    with pytest.raises((AccessDenied, InvalidInput), match="boiling") as refused:
         laptop.sync.push("kettle")
-    laptop.sync.sync_now("a test")
-    for path in (tmp_path / "remote").rglob("*"):
-        if path.is_file():
-            assert CANARY[:16].encode() not in _whole(path.read_bytes()), path
-
-
-def test_what_is_unshared_is_gone_from_the_remote(laptop: Workspace, tmp_path: Path) -> None:
-    remote = tmp_path / "remote"
-    remote.mkdir()
-    laptop.sync.set_remote(str(remote))
-    with laptop.agentfs.database.transaction() as connection:
-        laptop.agentfs.items.put(
-            connection, ItemWrite("notes/heat", Kind.RESEARCH_FINDING, "mara", b"the kettle whistles in F sharp")
-        )
-    laptop.sync.sync_now("a test")
-    assert b"F sharp" not in _everything(remote)
-    share(laptop.agentfs, "notes/heat", "public", by=laptop.person)
-    laptop.sync.sync_now("a test")
-    assert b"F sharp" in _everything(remote)
-    assert (remote / "user-contributions/mara/notes/heat").exists()
-    unshare(laptop.agentfs, "notes/heat", by=laptop.person)
+    assert canary not in repr(refused.value)
+    rows = laptop.agentfs.database.connection().execute("SELECT id FROM items WHERE deleted = 0").fetchall()
+    shared = 0
+    for row in rows:
+        try:
+            share(laptop.agentfs, row["id"], "public", by=laptop.person)
+        except BailiwickError:
+            continue
+        shared += 1
+    assert shared
     run = laptop.sync.sync_now("a test")
     assert run.problem == ""
-    assert b"F sharp" not in _everything(remote)
-    assert read(laptop, "notes/heat") == "the kettle whistles in F sharp"
+    objects = bucket.contents()
+    assert any(key.startswith("user-contributions/") for key in objects)
+    assert holding(objects, [canary]) == []
+    laptop.close()
+    assert files_with(tmp_path / "laptop", canary) == []
 
 
-def _whole(data: bytes) -> bytes:
-    """Everything that could be read in ``data``: as it is, unzipped, and out of a zstd frame."""
+def test_what_is_unshared_is_gone_from_the_remote(laptop: Workspace, bucket: Bucket, url: str) -> None:
+    laptop.sync.set_remote(url)
+    text = "the kettle whistles in F sharp"
+    put(laptop, "notes/heat", json.dumps(text))
+    laptop.sync.sync_now("a test")
+    assert holding(bucket.contents(), [text]) == []
+    share(laptop.agentfs, "notes/heat", "public", by=laptop.person)
+    laptop.sync.sync_now("a test")
+    answer = bucket.server.client().get_object(Bucket=bucket.name, Key="user-contributions/mara/notes/heat")
+    assert (answer["ContentType"], answer["ContentEncoding"]) == ("application/json", "gzip")
+    assert json.loads(gzip.decompress(answer["Body"].read())) == text
+    blobs = [key for key in bucket.contents() if key.startswith(".bailiwick/blobs/shared/")]
+    unshare(laptop.agentfs, "notes/heat", by=laptop.person)
+    assert laptop.sync.sync_now("a test").problem == ""
+    objects = bucket.contents()
+    assert holding(objects, [text]) == []
+    assert not set(blobs) & set(objects)
+    assert "user-contributions/mara/notes/heat" not in objects
+    assert b'"op":"delete"' in b"".join(_log(objects))
+    assert read(laptop, "notes/heat") == json.dumps(text)
+
+
+def test_a_folder_is_read_with_plain_files(laptop: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "remote").mkdir()
+    add(laptop, tmp_path / "kettle")
+    laptop.sync.set_remote(str(tmp_path / "remote"))
+    laptop.sync.push("kettle")
+    there = {key for key in contents(tmp_path / "remote") if not key.startswith(".bailiwick/")}
+    files = ("kettle.json", "metadata.json", "examples/0001-boiling.py")
+    assert there == {"libraries/index.json", *(PREFIX + each for each in files)}
+
+
+def _log(objects: dict[str, bytes]) -> Iterator[bytes]:
     import zstandard
 
-    found = data
-    if data[:2] == b"\x1f\x8b":
-        found += gzip.decompress(data)
-    if data[:4] == b"\x28\xb5\x2f\xfd":
-        found += zstandard.ZstdDecompressor().decompress(data, max_output_size=1 << 26)
-    return found
-
-
-def _everything(folder: Path) -> bytes:
-    return b"".join(_whole(path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file())
+    for key, data in objects.items():
+        if key.startswith(".bailiwick/log/shared/"):
+            yield zstandard.ZstdDecompressor().decompress(data, max_output_size=1 << 22)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from engines import idle, opened, until
 
-from core.agent_model import Actor, ActorKind, AgentStatus
 from core.agentfs.backup import write_backup
-from core.errors import BailiwickError, StateConflict
 from core.events import Event
 from core.model import SearchMode
 from core.search.query import Query
-from core.workspace import Workspace
-from tests.agentfs.canaries import files_with, new_canary
+from tests.agentfs.canaries import files_with, hand_in, new_canary
 from tui.logs import start_logging
 
 
@@ -26,43 +21,6 @@ from tui.logs import start_logging
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("BAILIWICK_HOME", raising=False)
-
-
-def _hand_in(workspace: Workspace, canary: str) -> list[str]:
-    """Bring the secret in wherever something is taken in; the answer is everything that was said."""
-    agentfs, person = workspace.agentfs, workspace.person
-    agent = agentfs.agents.register("scout", "research", owner=person.id, by=person).agent
-    scout = Actor(ActorKind.AGENT, agent.id, "mcp")
-    agentfs.states.put("scout", "plan", {"token": canary}, by=scout)
-    agentfs.states.put("scout", "large", {"log": ["line"] * 30_000, "token": canary}, by=scout)
-    agentfs.messages.send("scout", "person", {"text": f"export TOKEN={canary}"}, by=scout)
-    agentfs.messages.send("person", "scout", {canary: 1}, by=person)
-    call = agentfs.sessions.begin_call("scout", f"curl -H {canary}", by=scout)
-    agentfs.sessions.finish_call(call, by=scout, error=f"401 for {canary}")
-    agentfs.agents.heartbeat("scout", by=scout, status=AgentStatus.ERROR, note=f"refused {canary}")
-    agentfs.leases.take("scout", "src/**", by=scout, reason=f"rotating {canary}")
-    said = []
-    for refused in (
-        lambda: agentfs.states.put("scout", canary, 1, by=scout),
-        lambda: agentfs.states.put("scout", "plan", 2, by=scout, expect=7),
-        lambda: agentfs.states.get(canary, "plan"),
-        lambda: agentfs.leases.take("scout", f"src/{canary}", by=scout),
-        lambda: agentfs.snapshots.take(canary, by=person),
-        lambda: agentfs.sessions.start("scout", by=scout, title=canary),
-        lambda: agentfs.agents.register("other", "research", {"tools": [canary]}, owner=person.id, by=person),
-    ):
-        with pytest.raises(BailiwickError) as raised:
-            refused()
-        if not isinstance(raised.value, StateConflict):  # which answers its own value to whom it belongs
-            said.append(repr(raised.value.facts))
-    with suppress(BailiwickError):
-        workspace.search(Query(canary, mode=SearchMode.TEXT))
-    agentfs.snapshots.take("with secrets", by=person)
-    try:
-        raise ValueError(f"a library quotes {canary}")
-    except ValueError:
-        logging.getLogger("core.test").exception("it broke with %s", canary)
-    return said
 
 
 def test_a_secret_lies_in_plain_nowhere(tmp_path: Path) -> None:
@@ -75,7 +33,7 @@ def test_a_secret_lies_in_plain_nowhere(tmp_path: Path) -> None:
         workspace.bus.subscribe(heard.append)
         start_logging(root)
         workspace.add_path(str(documents))
-        said = _hand_in(workspace, canary)
+        said = hand_in(workspace, canary)
         idle(workspace)
         hits = workspace.search(Query("lighthouse", mode=SearchMode.TEXT)).hits
         assert [canary in hit.text for hit in hits] == [True]
