@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from core.sync.garbage import Collected
     from core.sync.joining import Founded, Joined, JoinWay
     from core.sync.one_run import Outcome
-    from core.sync.publishing import PulledLibrary, Pushed, RemoteLibrary
+    from core.sync.publishing import PulledLibrary, Pushed, RemoteLibrary, TakenBack
     from core.sync.pulling import FetchPolicy
     from core.sync.verify import VerifyProgress
 
@@ -280,6 +280,26 @@ class SyncService:
             pushed = push(self._agentfs, store, area, target, by=self._person)
         self._changed()
         return pushed
+
+    def withdraw(self, target: str) -> TakenBack:
+        """Take ``LIBRARY[@VERSION]``, which the user published, out of the remote, and look that it is gone.
+
+        Its documents are shared no more. Raises NotFound where it is not published, and as
+        ``core.sync.publishing.withdraw``.
+        """
+        from core.sync.area_sync import AreaResult
+        from core.sync.library_catalogue import find_library
+        from core.sync.publishing import SHARED, withdraw
+
+        self._link.budget.require()
+        self._link.go_on()
+        with self._link.using() as store:
+            area = next(each for each in self._area_syncs(store) if each.area == SHARED)
+            area.pull(AreaResult())
+            name = find_library(self._tables, store, target).name
+            taken = withdraw(self._agentfs, store, area, name, by=self._person)
+        self._changed()
+        return taken
 
     def pull(self, target: str, url: str = "") -> PulledLibrary:
         """Bring ``LIBRARY[@VERSION]`` here, from the remote or from the public library at ``url``.

@@ -71,7 +71,8 @@ class LogCheck:
                 problem = self._problem(seq, data, remembered.get(seq), before, found)
                 if problem is not None:
                     found.damages.append(problem)
-                    before = remembered.get(seq)
+                    # A fork is whole, and what comes after it follows it.
+                    before = digest if problem.kind is DamageKind.FORKED else remembered.get(seq)
                     continue
             before = digest
         return found

@@ -81,10 +81,10 @@ CREATE TABLE sync_devices (
 -- Audit heads as they were seen, so that a trail that was cut off or rewritten shows.
 CREATE TABLE sync_audit_heads (
     device TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    hash TEXT NOT NULL,
     area TEXT NOT NULL,
     seq INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    hash TEXT NOT NULL,
     PRIMARY KEY (device, area, seq)
 ) WITHOUT ROWID;
 CREATE INDEX sync_audit_heads_by_position ON sync_audit_heads (device, position);
