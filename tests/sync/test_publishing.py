@@ -18,18 +18,18 @@ from core.errors import AccessDenied, BailiwickError, InvalidInput, NotFound
 from core.index.model_files import ModelFiles
 from core.library.sources import Origin
 from core.model import MODEL_LOADING, Kind, SearchMode
+from core.remote.folder import FolderStore
 from core.search.query import Query
 from core.sync.joining import JoinWay
 from core.sync.teams import Teams
 from core.workspace import Workspace
 from tests.agentfs.canaries import files_with, hand_in, new_canary
 from tests.remote.s3_server import Bucket, bucket, s3_server
-from tests.sync.publishers import contents, holding
+from tests.sync.publishers import PREFIX, Publisher, contents, holding
 from tests.sync.test_service import opened, read
 
 __all__ = ["bucket", "s3_server"]
 PAGE = "# Boiling\n\nThe kettle boils at a hundred degrees.\n\n```python\nkettle.boil()\n```\n"
-PREFIX = "libraries/python/kettle/v1.2/"
 
 
 @pytest.fixture
@@ -182,14 +182,52 @@ def test_what_is_unshared_is_gone_from_the_remote(laptop: Workspace, bucket: Buc
     assert read(laptop, "notes/heat") == json.dumps(text)
 
 
-def test_a_folder_is_read_with_plain_files(laptop: Workspace, tmp_path: Path) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Workspace, Path]]:
+    """A workspace that has published to a folder."""
+    monkeypatch.setenv("BAILIWICK_MODEL_PATH", str(tmp_path / "none"))
+    monkeypatch.setenv("BAILIWICK_USER_ID", "mara")
     (tmp_path / "remote").mkdir()
-    add(laptop, tmp_path / "kettle")
-    laptop.sync.set_remote(str(tmp_path / "remote"))
-    laptop.sync.push("kettle")
-    there = {key for key in contents(tmp_path / "remote") if not key.startswith(".bailiwick/")}
-    files = ("kettle.json", "metadata.json", "examples/0001-boiling.py")
+    with closing(opened(tmp_path / "laptop")) as made:
+        mara = Publisher(made.agentfs, FolderStore(tmp_path / "remote"), "mara")
+        mara.document("boil.md", "The kettle boils at a hundred degrees.\n\n```py\nboil()\n```")
+        made.sync.set_remote(str(tmp_path / "remote"))
+        made.sync.push("kettle")
+        yield made, tmp_path / "remote"
+
+
+def test_a_folder_is_read_as_plain_files_and_a_library_withdrawn(folder: tuple[Workspace, Path]) -> None:
+    laptop, remote = folder
+    there = {key for key in contents(remote) if not key.startswith(".bailiwick/")}
+    files = ("kettle.json", "metadata.json", "examples/0001-title-0.py")
     assert there == {"libraries/index.json", *(PREFIX + each for each in files)}
+    assert laptop.sync.withdraw("kettle").documents == 1
+    assert holding(contents(remote), ["hundred degrees", "boil()"]) == []
+    assert laptop.sync.sync_now("a test").problem == ""
+    assert {key for key in contents(remote) if not key.startswith(".bailiwick/")} == {"libraries/index.json"}
+    with pytest.raises(NotFound):
+        laptop.sync.withdraw("kettle")
+
+
+@pytest.mark.parametrize("file", ["kettle.json", "metadata.json", "examples/0001-title-0.py"])
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_damaged_file_of_a_library_is_named_and_mended(
+    folder: tuple[Workspace, Path], file: str, damage: str
+) -> None:
+    laptop, remote = folder
+    before, broken = contents(remote), remote / PREFIX / file
+    if damage == "missing":
+        broken.unlink()
+    else:
+        broken.write_bytes(broken.read_bytes()[:-1] + b"x")
+    assert [(each.kind.value, each.key) for each in laptop.sync.verify().damages] == [
+        ("missing" if damage == "missing" else "damaged", PREFIX + file)
+    ]
+    assert laptop.sync.repair().left == ()
+    after = contents(remote)
+    assert {key: after[key] for key in before if key.startswith(PREFIX)} == {
+        key: before[key] for key in before if key.startswith(PREFIX)
+    }
 
 
 def _log(objects: dict[str, bytes]) -> Iterator[bytes]:
