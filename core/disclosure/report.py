@@ -161,7 +161,8 @@ def preview(
         counts[decision.action] += 1
         if decision.action is not Action.REFUSE and len(first) < PATHS_SHOWN:
             first.append((item, decision))
-    return Preview(_name(agentfs, audience), audience_text(agentfs, audience.kind, audience.name), counts, tuple(first))
+    shown = tuple(sorted(first, key=lambda each: each[0].path))
+    return Preview(_name(agentfs, audience), audience_text(agentfs, audience.kind, audience.name), counts, shown)
 
 
 def refusals(agentfs: AgentFS, limit: int = 200) -> list[Refusal]:
