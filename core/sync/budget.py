@@ -6,9 +6,8 @@ Counts are written in batches, each in one transaction; a process that dies lose
 from __future__ import annotations
 
 import threading
-from calendar import monthrange
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from core.agentfs.database import now
 from core.errors import InvalidInput
@@ -120,9 +119,9 @@ class Budget:
             return 0.0
         moment = moment or now()
         left = max(0.0, self._limit - self._spent(self._history.used()).cost) / 2
-        days = monthrange(moment.year, moment.month)[1]
-        seconds = ((days - moment.day + 1) * 24 - moment.hour) * 3600
-        return seconds * cost / left if left else float(seconds)
+        ends = (moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0) + timedelta(days=32)).replace(day=1)
+        seconds = (ends - moment).total_seconds()
+        return seconds * cost / left if left else seconds
 
     def _uncounted(self) -> Operations:
         return self._meter.total() - self._counted if self._meter is not None else Operations()

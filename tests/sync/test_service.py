@@ -109,14 +109,17 @@ def test_a_sync_whose_plan_would_pass_the_budget_does_not_begin(
     for name, value in bucket.environ.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("BAILIWICK_SYNC_BUDGET_CENTS", "1")
+    monkeypatch.setattr("core.sync.budget.UNDER_WAY", Operations(class_a=4))
+    for module in ("sending", "planning"):
+        monkeypatch.setattr(f"core.sync.{module}.SMALL", 1000)
     with contextlib.closing(opened(homes / "laptop")) as laptop:
         laptop.sync.set_remote(bucket.url)
         founding = laptop.sync.spending()
         assert founding.operations.class_a > 3
-        # Earlier in the month, by another process: so much that fewer than 40 requests are left.
-        SyncHistory(laptop.agentfs.database).count(Operations(class_a=2185 - founding.operations.class_a))
-        for number in range(40):
-            write(laptop, f"notes/{number}", random.Random(number).randbytes(280_000).hex())
+        # Earlier in the month, by another process: so much that fewer than 16 requests are left.
+        SyncHistory(laptop.agentfs.database).count(Operations(class_a=2205 - founding.operations.class_a))
+        for number in range(16):
+            write(laptop, f"notes/{number}", random.Random(number).randbytes(2000).hex())
         run = laptop.sync.sync_now("a test")
         assert "This sync would cost about" in run.problem
         assert "sync.budget_cents" in run.cure
@@ -130,13 +133,13 @@ def test_a_sync_whose_plan_would_pass_the_budget_does_not_begin(
     monkeypatch.setenv("BAILIWICK_SYNC_BUDGET_CENTS", "2")
     with contextlib.closing(opened(homes / "laptop")) as again:
         spent = again.sync.spending().operations
-        assert spent.class_a >= 2185 + 60
+        assert spent.class_a >= 2205 + 60
         plan, run = again.sync.plan(), again.sync.sync_now("a test")
-        assert (run.problem, run.sent) == ("", 40)
+        assert (run.problem, run.sent) == ("", 16)
         assert run.operations.class_a <= plan.operations.class_a
         used = again.sync.spending()
         assert used.operations.class_a == spent.class_a + run.operations.class_a
-        assert used.stored_bytes > 40 * 280_000
+        assert used.stored_bytes > 16 * 2000
         assert again.sync.status().activity is SyncActivity.IDLE
 
 
@@ -165,6 +168,26 @@ def test_by_itself_small_things_move_at_once_and_large_ones_when_it_is_quiet(hom
         assert (fetched.run.received, read(desk, "notes/large")) == (1, large)
         assert not desk.sync.is_elsewhere("notes/large")
         assert [each.why for each in desk.sync.status().runs] == ["large files", "poll"]
+
+
+def test_a_plan_is_an_upper_bound_and_names_what_lacks(homes: Path) -> None:
+    with contextlib.closing(opened(homes / "laptop")) as laptop, contextlib.closing(opened(homes / "desk")) as desk:
+        founded = laptop.sync.set_remote(str(homes / "remote"))
+        desk.sync.join(str(homes / "remote"), JoinWay.RECOVERY_CODE, founded.recovery_code)
+        with laptop.agentfs.database.transaction() as connection:
+            for number in range(520):
+                content = random.Random(number).randbytes(60_000 if number < 2 else 20)
+                item = ItemWrite(f"notes/{number}", Kind.ASSUMPTION, "mara", content.hex().encode())
+                laptop.agentfs.items.put(connection, item)
+        for workspace, everything in ((laptop, False), (desk, False), (desk, True)):
+            plan = workspace.sync.plan()
+            run = workspace.sync.sync_now("a test", everything=everything)
+            assert run.problem == ""
+            if not everything:
+                assert len(plan.changes) == run.sent + run.received + workspace.sync.status().areas[-1].not_fetched
+                assert run.operations.class_a <= plan.operations.class_a
+                assert run.operations.class_b <= plan.operations.class_b
+        assert read(desk, "notes/1") == read(laptop, "notes/1")
 
 
 def test_on_demand_fetches_what_is_asked_for(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
