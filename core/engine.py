@@ -15,6 +15,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.changes import TruthChange
 from core.agentfs.database import now
 from core.agentfs.housekeeping import Housekeeper
+from core.agentfs.settings import REMOTE
 from core.config import Settings
 from core.errors import BailiwickError, InvalidInput
 from core.events import EventBus, LibrariesChanged, Notice, SourcesChanged
@@ -144,7 +145,7 @@ class Engine:
                 worker.items_changed()
             else:
                 worker.look_again()
-        elif self._duties is Duties.ALL and self._sync_start is None and self._agentfs.settings.get("sync.remote"):
+        elif self._duties is Duties.ALL and self._sync_start is None and self._agentfs.settings.get(REMOTE):
             self._sync_start = threading.Timer(max(0.0, self._sync_from - time.monotonic()), self._begin_to_synchronise)
             self._sync_start.daemon = True
             self._sync_start.start()

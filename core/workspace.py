@@ -13,7 +13,7 @@ from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.changes import TruthChange, TruthWatcher
 from core.agentfs.engine_lock import EngineHolder
-from core.agentfs.settings import SettingsStore
+from core.agentfs.settings import REMOTE, SettingsStore
 from core.cache.tiers import FOLDER as CACHE_FOLDER
 from core.cache.tiers import MultiTierCache
 from core.config import Settings, cache_folder
@@ -258,9 +258,16 @@ class Workspace:
     def document(self, identifier: str, *, by: Actor | None = None, counted: bool = True) -> StoredDocument:
         """A document by its id, path, or the id of a hit; ``counted`` as an access.
 
-        ``by`` is who asks, without it the person. Raises NotFound, AccessDenied and Locked.
+        One that is known but was not fetched from the remote is fetched. ``by`` is who asks, without it the person.
+        Raises NotFound, AccessDenied and Locked, and as ``SyncService.fetch``.
         """
-        found = catalogue.find_document(self.agentfs, identifier, by=by or self.person)
+        try:
+            found = catalogue.find_document(self.agentfs, identifier, by=by or self.person)
+        except NotFound:
+            if not (self.settings.get(REMOTE) and (path := self.sync.elsewhere(identifier))):
+                raise
+            self.sync.fetch(path)
+            found = catalogue.find_document(self.agentfs, identifier, by=by or self.person)
         if counted:
             self._count_access(found.item.id)
         return found

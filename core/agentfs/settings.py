@@ -10,6 +10,9 @@ from core.agentfs.database import Database, now, to_json, to_text, translated
 from core.ids import sha256_hex
 from core.model import JSONValue
 
+REMOTE = "sync.remote"
+"""The key that holds where the remote is, without credentials; whether there is one is asked before sync is loaded."""
+
 
 class SettingsStore:
     """JSON values by key. Safe from any thread and process."""

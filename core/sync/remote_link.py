@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text, to_text
+from core.agentfs.settings import REMOTE
 from core.cache.cached_store import CachedStore, beneath
 from core.cache.tiers import MultiTierCache
 from core.config import Settings
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from core.sync.area_sync import AreaSync
     from core.sync.remote_identity import RemoteFormat
 
-REMOTE = "sync.remote"
 FACTS = "sync.remote_facts"
 WAIT_SECONDS = 30.0
 SAMPLE_SECONDS = 60.0

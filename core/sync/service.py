@@ -186,12 +186,9 @@ class SyncService:
                 raise NotFound(f"Nothing is known of {path} in the remote.", "`bailiwick sync` looks what is there.")
         self._changed()
 
-    def is_elsewhere(self, path: str) -> bool:
-        """Whether something is known at ``path`` whose content was not fetched yet."""
-        return any(
-            base is not None and not base.present
-            for base in (self._tables.base(area.id, path) for area in self._tables.areas())
-        )
+    def elsewhere(self, identifier: str) -> str:
+        """The path of what is known by that id or path and was not fetched yet; empty where nothing is."""
+        return self._tables.missing_path(identifier)
 
     # By itself, for the worker
 

@@ -333,6 +333,14 @@ class SyncTables:
         row = self._one("SELECT count(*) AS n, sum(size) AS bytes FROM sync_pending WHERE area = ?", (area,))
         return (int(row["n"]), int(row["bytes"] or 0)) if row is not None else (0, 0)
 
+    def missing_path(self, identifier: str) -> str:
+        """The path of what is known by that id or path and not here; empty where nothing is."""
+        row = self._one(
+            "SELECT path FROM sync_base WHERE present = 0 AND kind <> 'library' AND (path = ? OR item_id = ?) LIMIT 1",
+            (identifier, identifier),
+        )
+        return str(row["path"]) if row is not None else ""
+
     def missing_counts(self, area: str, at_most: int | None = None) -> tuple[int, int]:
         """How many paths, of at most so many bytes, are known but were not fetched, and their bytes.
 

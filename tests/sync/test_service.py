@@ -12,10 +12,11 @@ import pytest
 from core.agent_model import AuditFilters
 from core.agentfs.items import ItemWrite
 from core.config import load_settings
+from core.content_format import encode as encode_document
 from core.engine import Duties
-from core.errors import InvalidInput, NotFound
+from core.errors import InvalidInput, NotFound, RemoteUnreachable
 from core.events import Event, Notice, SyncChanged
-from core.model import Kind
+from core.model import DocumentContent, Kind, Passage
 from core.serving.wire import decode, encode
 from core.sync.history import SyncHistory
 from core.sync.joining import JoinWay
@@ -161,12 +162,12 @@ def test_by_itself_small_things_move_at_once_and_large_ones_when_it_is_quiet(hom
 
         assert desk.sync.sync_by_itself("poll").run.received == 1
         assert (read(desk, "notes/small"), read(desk, "notes/large")) == ("s", None)
-        assert desk.sync.is_elsewhere("notes/large")
+        assert desk.sync.elsewhere("notes/large") == "notes/large"
         assert sum(each.not_fetched for each in desk.sync.status().areas) == 1
         fetched = desk.sync.move_large()
         assert fetched is not None
         assert (fetched.run.received, read(desk, "notes/large")) == (1, large)
-        assert not desk.sync.is_elsewhere("notes/large")
+        assert not desk.sync.elsewhere("notes/large")
         assert [each.why for each in desk.sync.status().runs] == ["large files", "poll"]
 
 
@@ -204,6 +205,30 @@ def test_on_demand_fetches_what_is_asked_for(homes: Path, monkeypatch: pytest.Mo
             desk.sync.fetch("notes/other")
         desk.sync.fetch("notes/large")
         assert read(desk, "notes/large") == "l" * 5000
+
+
+def test_a_document_that_is_elsewhere_comes_when_it_is_opened(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BAILIWICK_SYNC_SMALL_KB", "1")
+    passages = (Passage("Lamp", ("Lamp",), "The lighthouse is lit. " * 200, 1),)
+    content = encode_document(DocumentContent("Lamp", "en", "", "", "", passages, {}))
+    with contextlib.closing(opened(homes / "laptop")) as laptop, contextlib.closing(opened(homes / "desk")) as desk:
+        founded = laptop.sync.set_remote(str(homes / "remote"))
+        desk.sync.join(str(homes / "remote"), JoinWay.RECOVERY_CODE, founded.recovery_code)
+        with laptop.agentfs.database.transaction() as connection:
+            laptop.agentfs.items.put(connection, ItemWrite("docs/lamp.md", Kind.DOCUMENT, "mara", content))
+        laptop.sync.sync_now("a test")
+        desk.sync.choose(SyncStrategy.ON_DEMAND)
+        desk.sync.sync_now("a test")
+        assert desk.agentfs.items.at_path("docs/lamp.md") is None
+        with pytest.raises(NotFound):
+            desk.document("docs/bell.md")
+        away = (homes / "remote").rename(homes / "away")
+        with pytest.raises(RemoteUnreachable):
+            desk.document("docs/lamp.md")
+        away.rename(homes / "remote")
+        assert desk.document("docs/lamp.md").content == laptop.document("docs/lamp.md").content
+        away = (homes / "remote").rename(homes / "away")
+        assert desk.document("docs/lamp.md").content.title == "Lamp"
 
 
 def test_every_change_of_the_strategy_is_kept_with_its_reason(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
