@@ -44,6 +44,10 @@ UNION ALL SELECT 'snapshots/' || path, sha256 FROM snapshots
 UNION ALL SELECT 'logs/' || file, file_sha256 FROM audit_segments
 ORDER BY name
 """
+_LEFT_OUT = tuple(
+    f"DELETE FROM {table}"  # noqa: S608 - the names stand here
+    for table in ("cache_bytes", "cache_contents", "cache_names", "cache_numbers")
+)
 SETTINGS_FILES = ("privacy_config.yml", "bailiwick.yml")
 
 
@@ -84,6 +88,7 @@ def write_backup(
             (copied / DATABASE).unlink(missing_ok=True)
             shutil.rmtree(copied / "keys", ignore_errors=True)
             copy_database(agentfs.database, copied / DATABASE)
+            _leave_out_cache(copied / DATABASE)
             # Later than the database, so that they open everything in it.
             copies = [DATABASE, *copy_keys(agentfs.root, copied), *_copy_settings(agentfs.root, copied)]
             manifest = _planned(agentfs.root, copied, copies)
@@ -128,6 +133,16 @@ def restore_backup(source: Path, root: Path, *, by: Actor, unlock: Unlock | None
         _begin_device(folder, manifest, by)
         _move(folder, root)
     return Backup(source, source.stat().st_size, manifest, encrypted)
+
+
+def _leave_out_cache(database: Path) -> None:
+    """Take out of the copy what was only kept to be read again: it can be had from where it came from."""
+    with translated(database), closing(sqlite3.connect(database)) as connection:
+        if connection.execute("SELECT 1 FROM cache_names UNION ALL SELECT 1 FROM cache_bytes LIMIT 1").fetchone():
+            with connection:
+                for statement in _LEFT_OUT:
+                    connection.execute(statement)
+            connection.execute("VACUUM")
 
 
 def _copy_settings(root: Path, copied: Path) -> list[str]:

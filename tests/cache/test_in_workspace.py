@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from core.agentfs.backup import restore_backup, write_backup
 from core.cache.bounds import SMALL
 from core.cache.status import Tier
 from core.config import load_settings
@@ -68,3 +69,20 @@ def test_the_doctor_names_damaged_entries_once(tmp_path: Path) -> None:
     assert finding() == (Verdict.DAMAGED, "1 of 2 kept copies of what the remote holds were damaged.")
     assert finding()[0] is Verdict.GOOD
     workspace.close()
+
+
+def test_a_backup_leaves_out_what_can_be_read_again(tmp_path: Path) -> None:
+    workspace = opened(tmp_path / "w")
+    values = {str(number): f"canary {number} ".encode() * 3_000 for number in range(20)}
+    bare = write_backup(workspace.agentfs, tmp_path / "bare", by=workspace.person).manifest.size
+    workspace.cache.put_many(values)
+    full = write_backup(workspace.agentfs, tmp_path / "full", by=workspace.person).manifest.size
+    assert full < bare + 100_000
+    assert workspace.cache.get("3") == values["3"]
+    workspace.close()
+    restore_backup(tmp_path / "full", tmp_path / "again", by=workspace.person)
+    again = opened(tmp_path / "again")
+    assert again.cache.get("3") is None
+    assert again.cache.status()[Tier.RECENT].size == 0
+    assert again.cache.put("3", values["3"])
+    again.close()
