@@ -9,7 +9,8 @@ import io
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -24,7 +25,12 @@ from core.remote.store import AT_MOST, PLAIN, ObjectFacts, ObjectInfo, Progress,
 
 _CHUNK = 256 * 1024
 _SECONDS = 30.0
+_COMPRESSED: Mapping[str, str] = {"Accept-Encoding": "gzip"}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class _BeyondEnd(Exception):
+    """The object ends before the range."""
 
 
 class _NoDetours(urllib.request.HTTPRedirectHandler):
@@ -63,8 +69,17 @@ class HttpsStore:
         progress: Progress | None = None,
     ) -> bytes:
         """As ``ObjectStore.get``."""
-        data = b"".join(self._chunks(key, at_most, progress))
-        return data[first:] if length is None else data[first : first + length]
+        if not first and length is None:
+            return b"".join(self._chunks(key, at_most, progress))
+        if length == 0:
+            return b""
+        part = self._part(key, first, length, at_most, progress)
+        if part is None:
+            whole = b"".join(self._chunks(key, AT_MOST, progress))
+            part = whole[first:] if length is None else whole[first : first + length]
+        if len(part) > at_most:
+            raise ObjectTooLarge(f"{key} has more than {at_most:,} bytes there.")
+        return part
 
     def get_to(self, key: str, target: Path, *, at_most: int = AT_MOST, progress: Progress | None = None) -> str:
         """As ``ObjectStore.get_to``."""
@@ -79,9 +94,7 @@ class HttpsStore:
         """As ``ObjectStore.head``."""
         try:
             with self._answer(key, "HEAD") as answer:
-                modified = answer.headers.get("Last-Modified")
-                moment = parsedate_to_datetime(modified) if modified else datetime.now(UTC)
-                return ObjectInfo(key, int(answer.headers.get("Content-Length") or 0), moment)
+                return ObjectInfo(key, _length(answer), _modified(answer))
         except ObjectMissing:
             return None
 
@@ -109,10 +122,31 @@ class HttpsStore:
     def _cannot_write(self) -> RemoteRefused:
         return RemoteRefused(f"{self.name} can only be read.", "Set a folder or a bucket as the remote.")
 
+    def _part(self, key: str, first: int, length: int | None, at_most: int, progress: Progress | None) -> bytes | None:
+        """A range of what is not stored compressed, ``None`` where the server sends no ranges of it."""
+        last = "" if length is None else first + length - 1
+        wanted = {"Accept-Encoding": "identity", "Range": f"bytes={first}-{last}"}
+        most = at_most if length is None else min(length, at_most)
+        try:
+            with self._answer(key, "GET", wanted) as answer:
+                if answer.status != 206 or answer.headers.get("Content-Encoding", "identity") != "identity":
+                    return None
+                data = bytes(answer.read(most + 1))
+        except _BeyondEnd:
+            return b""
+        except (OSError, HTTPException) as error:
+            raise RemoteUnreachable(f"{key} was cut off or damaged on its way.", "Try again.") from error
+        self.meter.count_bytes(down=len(data))
+        if progress is not None:
+            progress(len(data), len(data))
+        if len(data) > most:
+            raise ObjectTooLarge(f"{key} has more than {most:,} bytes there.")
+        return data
+
     def _chunks(self, key: str, at_most: int, progress: Progress | None) -> Iterator[bytes]:
         done = 0
         with self._answer(key, "GET") as answer:
-            total = int(answer.headers.get("Content-Length") or 0)
+            total = _length(answer)
             if total > at_most:
                 raise ObjectTooLarge(f"{key} has {total:,} bytes; at most {at_most:,} are read.")
             source: Any = answer
@@ -126,29 +160,47 @@ class HttpsStore:
                     if progress is not None:
                         progress(done, max(total, done))
                     yield chunk
-            except (OSError, HTTPException, EOFError) as error:
+                if total and source is answer and done != total:
+                    raise EOFError
+            except (OSError, HTTPException, EOFError, zlib.error) as error:
                 raise RemoteUnreachable(f"{key} was cut off or damaged on its way.", "Try again.") from error
+            finally:
+                self.meter.count_bytes(down=done)
 
     @contextmanager
-    def _answer(self, key: str, method: str) -> Iterator[Any]:
-        request = urllib.request.Request(
-            f"{self.name}/{quote(checked_key(key))}", method=method, headers={"Accept-Encoding": "gzip"}
-        )
+    def _answer(self, key: str, method: str, headers: Mapping[str, str] = _COMPRESSED) -> Iterator[Any]:
+        request = urllib.request.Request(f"{self.name}/{quote(checked_key(key))}", method=method, headers=dict(headers))
         started, answered = time.perf_counter(), True
         try:
             try:
                 answer = self._opener.open(request, timeout=_SECONDS)
             except urllib.error.HTTPError as error:
                 with contextlib.closing(error):
+                    if error.code == 416:
+                        raise _BeyondEnd from None
                     if error.code in (404, 410):
                         raise ObjectMissing(f"There is no {key} at {self.name}.") from None
                     if error.code >= 500 or error.code == 429:
                         raise RemoteUnreachable(f"{self.name} is out of order ({error.code}).", "Try later.") from None
                     raise RemoteRefused(f"{self.name} refused ({error.code}).", "Is it public?") from None
-            except (OSError, HTTPException):
+            except (OSError, HTTPException) as error:
                 answered = False
+                if "CERTIFICATE" in str(error).upper():
+                    raise RemoteUnreachable(f"{self.name} does not prove who it is (TLS).", "Look at it.") from None
                 raise RemoteUnreachable(f"{self.name} does not answer.", "Are you online?") from None
         finally:
             self.meter.count(PriceClass.B, (time.perf_counter() - started) * 1000, answered=answered)
         with answer:
             yield answer
+
+
+def _length(answer: Any) -> int:
+    text = str(answer.headers.get("Content-Length") or "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def _modified(answer: Any) -> datetime:
+    try:
+        return parsedate_to_datetime(answer.headers["Last-Modified"]).astimezone(UTC)
+    except (TypeError, ValueError):
+        return datetime.now(UTC)

@@ -23,7 +23,7 @@ def open_store(url: str, environ: Mapping[str, str] = os.environ) -> ObjectStore
         from core.remote.s3 import open_s3
 
         return open_s3(url, environ)
-    if url.startswith("https://"):
+    if url.startswith(("https://", "http://")):
         from core.remote.https import HttpsStore
 
         return HttpsStore(url)

@@ -119,6 +119,8 @@ def _refused(
     match code:
         case "NoSuchBucket" | "InvalidBucketName":
             return RemoteRefused(f"There is no such bucket at {name}.", "Make it, or look at its name.")
+        case "404" | "NotFound" if operation in ("list_objects_v2", "put_object"):
+            return RemoteRefused(f"There is no such bucket at {name}.", "Look at its name, and at the endpoint.")
         case "NoSuchKey" | "404" | "NotFound" | "NoSuchUpload":
             return ObjectMissing(f"It is not in the remote {name}.")
         case "InvalidRange" | "416":

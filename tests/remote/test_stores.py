@@ -201,7 +201,7 @@ def test_each_trouble_is_one_sentence(bucket: Bucket) -> None:
         ("s3://bucket?color=red", "option color"),
         ("ftp://x/y", "kind ftp"),
         ("here/there", "whole path"),
-        ("http://example.org/library", "kind http"),
+        ("http://example.org/library", "over HTTPS"),
     ],
 )
 def test_what_is_no_remote_is_said(url: str, why: str) -> None:
