@@ -63,7 +63,7 @@ documents = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(documents, max_size=3), st.booleans(), st.integers(0, 2**32 - 1))
 def test_what_is_written_is_read_as_it_was(found: list[PublishedDocument], with_vectors: bool, seed: int) -> None:
     library = [publishable(PublishedDocument(f"d/{n}", each.content)) for n, each in enumerate(found)]

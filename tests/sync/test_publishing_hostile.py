@@ -7,6 +7,7 @@ import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from core.sync.library_pull import pull
 from core.sync.packing import Encoding
 from core.sync.publishing import push
 from core.sync_model import Change
+from tests.agentfs.canaries import files_with, new_canary
 from tests.sync.machines import Machines
 from tests.sync.publishers import PREFIX, Publisher, contents, know_each_other, publisher
 
@@ -146,19 +148,37 @@ def public(objects: Objects, *, says_gzip: bool = True, changes: dict[str, Any] 
         server.server_close()
 
 
-@pytest.fixture
-def tree(everybody: list[Publisher], remote: Path) -> Objects:
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Objects:
     """A library as it lies in the remote."""
-    mara = everybody[0]
-    mara.document("boil.md", BOIL)
-    mara.embed(BOIL)
-    push(mara.agentfs, mara.store, mara.area(), "kettle", by=mara.person)
-    return {key: data for key, data in contents(remote).items() if key.startswith("libraries/")}
+    folder = tmp_path_factory.mktemp("tree")
+    (folder / "remote").mkdir()
+    with Machines(folder) as machines:
+        mara = publisher(machines, "mara", "mara", FolderStore(folder / "remote"))
+        mara.document("boil.md", BOIL)
+        mara.embed(BOIL)
+        push(mara.agentfs, mara.store, mara.area(), "kettle", by=mara.person)
+    return {key: data for key, data in contents(folder / "remote").items() if key.startswith("libraries/")}
+
+
+@pytest.fixture
+def reader(tmp_path: Path, remote: Path) -> Iterator[Publisher]:
+    """Ines, who reads, in a workspace of her own."""
+    with Machines(tmp_path) as machines:
+        yield Publisher(machines.open("ines", user="ines"), FolderStore(remote), "ines")
+
+
+@pytest.fixture(scope="module")
+def steadfast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
+    """A reader to whom nothing may happen."""
+    folder = tmp_path_factory.mktemp("steadfast")
+    with Machines(folder) as machines:
+        yield Publisher(machines.open("ines", user="ines"), FolderStore(folder), "ines")
 
 
 @pytest.mark.parametrize("says_gzip", [True, False])
-def test_a_public_tree_is_read_without_keys(everybody: list[Publisher], tree: Objects, says_gzip: bool) -> None:
-    ines = everybody[2]
+def test_a_public_tree_is_read_without_keys(reader: Publisher, tree: Objects, says_gzip: bool) -> None:
+    ines = reader
     with public(tree, says_gzip=says_gzip) as store:
         pulled = pull(ines.agentfs, store, "kettle", by=ines.person)
     assert (pulled.documents, pulled.vectors) == (1, True)
@@ -215,20 +235,20 @@ def tree_index(**change: str) -> bytes:
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_a_hostile_address_is_one_sentence_and_nothing_is_taken(
-    everybody: list[Publisher], tree: Objects, hostile: str, tmp_path: Path
+    steadfast: Publisher, tree: Objects, hostile: str
 ) -> None:
-    ines = everybody[2]
-    before = sorted(path for path in tmp_path.rglob("*") if path.suffix not in (".db-wal", ".db-shm"))
+    ines, folder = steadfast, steadfast.agentfs.root.parent
+    before = sorted(path for path in folder.rglob("*") if path.suffix not in (".db-wal", ".db-shm"))
     with public(HOSTILE[hostile](tree)) as store, pytest.raises(BailiwickError) as refused:
         pull(ines.agentfs, store, "kettle", by=ines.person)
     assert "\n" not in str(refused.value)
     assert "\x1b" not in str(refused.value)
     assert ines.agentfs.items.at_path(PREFIX + "boil.md") is None
-    assert sorted(path for path in tmp_path.rglob("*") if path.suffix not in (".db-wal", ".db-shm")) == before
+    assert sorted(path for path in folder.rglob("*") if path.suffix not in (".db-wal", ".db-shm")) == before
 
 
-def test_a_length_beyond_all_bounds_is_refused_before_it_is_read(everybody: list[Publisher], tree: Objects) -> None:
-    ines = everybody[2]
+def test_a_length_beyond_all_bounds_is_refused_before_it_is_read(steadfast: Publisher, tree: Objects) -> None:
+    ines = steadfast
     for key in (INDEX, PREFIX + METADATA, PREFIX + "kettle.json"):
         changes = {key: {"Content-Length": str(10 * 2**30)}}
         with public(tree, changes=changes) as store, pytest.raises(BailiwickError):
@@ -240,31 +260,23 @@ def test_the_log_cannot_promise_more_than_a_file_can_have(everybody: list[Publis
     told_of = [told(otto, f"libraries/x/y/v1/{file}", b"{}", owner="otto") for file in ("y.json", METADATA)]
     place = told_of[1].place
     assert place is not None
-    from dataclasses import replace
-
     commit(otto, told_of[0], replace(told_of[1], place=replace(place, length=10 * 2**30)))
     ines.sync()
     with pytest.raises(SealBroken, match="more than it can have"):
         pull(ines.agentfs, ines.store, "y", by=ines.person)
 
 
-def test_an_address_that_says_who_published_makes_nobody_the_owner(everybody: list[Publisher], tree: Objects) -> None:
-    mara = everybody[0]
-    other = mara.agentfs.items.at_path("user-contributions/mara/kettle/boil.md")
-    assert other is not None
-    with mara.agentfs.database.transaction() as connection:
-        mara.agentfs.items.delete(connection, other.id)
-    with public(tree) as store:
+def test_an_address_that_says_who_published_makes_nobody_the_owner(tmp_path: Path, tree: Objects) -> None:
+    with Machines(tmp_path) as machines, public(tree) as store:
+        mara = Publisher(machines.open("mara", user="mara"), FolderStore(tmp_path), "mara")
         pull(mara.agentfs, store, "kettle", by=mara.person)
-    item = mara.agentfs.items.at_path(PREFIX + "boil.md")
-    assert item is not None
-    assert item.owner != "mara"
+        item = mara.agentfs.items.at_path(PREFIX + "boil.md")
+        assert item is not None
+        assert item.owner.startswith("mara@127.0.0.1")
 
 
-def test_a_secret_that_another_published_is_sealed_here(everybody: list[Publisher], tree: Objects) -> None:
-    from tests.agentfs.canaries import files_with, new_canary
-
-    ines, canary = everybody[2], new_canary()
+def test_a_secret_that_another_published_is_sealed_here(reader: Publisher, tree: Objects) -> None:
+    ines, canary = reader, new_canary()
     metadata = json.loads(unzipped(tree, METADATA))
     metadata["vectors"] = None
     del metadata["files"]["vectors.f16"]
