@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from core.agentfs.items import ItemWrite
-from core.config import SyncSettings
+from core.config import load_settings
 from core.model import Kind
 from core.remote.folder import FolderStore
 from core.sync.schedule import Schedule
@@ -102,7 +102,7 @@ def part(name: str, root: Path, count: int) -> dict[str, float]:
 
 def requests_per_hour(strategy: SyncStrategy, looks: float) -> float:
     """How often an hour in which nobody changes anything asks, at ``looks`` requests each."""
-    schedule, pace = Schedule(0.0, jitter=lambda: 1.0), pace_of(strategy, SyncSettings())
+    schedule, pace = Schedule(0.0, jitter=lambda: 1.0), pace_of(strategy, load_settings(Path()).sync)
     moment, asked = 0.0, 0
     schedule.ran(0.0, 0.0, received=False, failed=False)
     while (due := schedule.due_at(pace, moment)) is not None and due < 3600.0:

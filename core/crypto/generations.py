@@ -7,6 +7,7 @@ left out, because it was added on another machine at the same time. No file is e
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,9 +30,12 @@ def generation_name(file: GenerationFile, only_slot: str = "") -> str:
 
 def generation_names(folder: Path) -> tuple[str, ...]:
     """The names of the files there are, oldest generation first."""
-    return tuple(
-        sorted(path.name for path in (folder / GENERATIONS_FOLDER).glob("*.age") if _NAME.fullmatch(path.name))
-    )
+    # Asked for with every use of a key, and so without a path object for each name.
+    try:
+        names = os.listdir(os.path.join(folder, GENERATIONS_FOLDER))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    return tuple(sorted(name for name in names if _NAME.fullmatch(name)))
 
 
 def read_generations(folder: Path, identity: Identity) -> Identity:

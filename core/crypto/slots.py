@@ -8,6 +8,7 @@ is adding a slot, opening it, and removing the old one. Files come and go under 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,7 +71,11 @@ class KeySlots:
 
     def ids(self) -> list[str]:
         """The ids of the slots, oldest first; no file is read."""
-        return sorted(path.stem for path in self._slots.glob("*.age") if not path.name.startswith("."))
+        try:
+            names = os.listdir(self._slots)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(name.removesuffix(".age") for name in names if name.endswith(".age") and not name.startswith("."))
 
     def listed(self) -> list[Slot]:
         """Every slot, oldest first; nothing is decrypted."""
