@@ -151,7 +151,17 @@ def decode(data: bytes, area: str, seq: int) -> Signed:
             )
         commit = _commit(body)
         signature = bytes.fromhex(read["sig"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidInput, SealBroken) as error:
+        canonical = to_json(body).encode()
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        InvalidInput,
+        SealBroken,
+    ) as error:
         raise SealBroken(
             f"Commit {seq} of {area} is damaged or not Bailiwick's ({type(error).__name__}).",
             "`bailiwick verify` names it; `bailiwick repair` puts it back from a device that has it.",
@@ -160,7 +170,7 @@ def decode(data: bytes, area: str, seq: int) -> Signed:
         raise SealBroken(
             f"Commit {seq} of {area} is another one, put in its place.", "`bailiwick repair` puts the right one back."
         )
-    return Signed(commit, to_json(body).encode(), signature)
+    return Signed(commit, canonical, signature)
 
 
 def stored_hash(data: bytes) -> str:
@@ -218,6 +228,7 @@ def _commit(body: Any) -> Commit:
     at = from_text(str(body["at"]))
     if at.tzinfo is None:
         raise ValueError("no moment")
+    to_text(at)
     return Commit(
         area=_text(body["area"], 256),
         seq=seq,
