@@ -39,8 +39,3 @@ def step_for(local: str | None, base: str | None, remote: str | None) -> Step:
     if remote is None:
         return Step.KEEP
     return Step.CONFLICT
-
-
-def next_step(local: str | None, base: str | None) -> bool:
-    """Whether the path has to go up: it is not what both sides agreed on last."""
-    return local != base
