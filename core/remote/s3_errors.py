@@ -51,6 +51,10 @@ class BeyondEnd(ObjectMissing):
     """The object ends before what was asked for."""
 
 
+class NoRules(ObjectMissing):
+    """The bucket has no lifecycle rules."""
+
+
 class ChecksumUnknown(RemoteRefused):
     """The store does not take the header with the SHA-256."""
 
@@ -123,6 +127,8 @@ def _refused(
             return RemoteRefused(f"There is no such bucket at {name}.", "Look at its name, and at the endpoint.")
         case "NoSuchKey" | "404" | "NotFound" | "NoSuchUpload":
             return ObjectMissing(f"It is not in the remote {name}.")
+        case "NoSuchLifecycleConfiguration":
+            return NoRules(f"The bucket of {name} has no lifecycle rules.")
         case "InvalidRange" | "416":
             return BeyondEnd(f"An object of the remote {name} is shorter than it was.")
         case "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture":

@@ -41,13 +41,14 @@ class Founded:
     """A founded remote. ``recovery_code`` is shown once and kept nowhere.
 
     ``passphrases`` counts the passphrase slots that lie in the remote from now on, where whoever can read the bucket
-    may try to guess them.
+    may try to guess them. ``temporary`` says in a sentence who deletes what is old under ``temp/``.
     """
 
     workspace: str
     recovery_code: Secret
     writers: str
     passphrases: int
+    temporary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ def set_remote(invocation: Invocation, url: str, single_writer: bool) -> None:
         "workspace": founded.workspace,
         "writers": founded.writers,
         "passphrases": founded.passphrases,
+        "temporary": founded.temporary,
         "recovery_code": founded.recovery_code.text(),
     }
     answer(invocation, document, lines)
