@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -384,6 +385,7 @@ class SyncService:
         Raises InvalidInput when it already holds a workspace, or ignores conditions and more than one device is to
         write; Locked, and what the store raises.
         """
+        from core.remote.lifecycle import set_temporary_rule
         from core.remote.probe import Writers
         from core.sync.joining import found
         from core.sync.remote_identity import read_format
@@ -395,8 +397,9 @@ class SyncService:
         with self._link.using(url) as store:
             founded = found(self._agentfs, store, by=self._person, writers="one" if single_writer else "many")
             self._link.begin(url, store, read_format(store))
+            rule = set_temporary_rule(getattr(store, "direct", store))
         self._settled()
-        return founded
+        return replace(founded, temporary=rule.reason)
 
     def ask_to_join(self, url: str) -> Secret:
         """Ask the devices that have joined ``url`` already; the answer is the code to show. Raises as ``join``."""
