@@ -42,6 +42,7 @@ _MINIMUM = {
     "sync.adaptive_longest_batch_seconds": 1,
     "sync.adaptive_poll_seconds": 1,
     "sync.adaptive_idle_seconds": 1,
+    "sync.grace_hours": 24,
 }
 _AT_LEAST = {
     "sync.good_ms": "sync.excellent_ms",
@@ -120,6 +121,7 @@ class SyncSettings:
     adaptive_poll_seconds: int
     adaptive_idle_seconds: int
     budget_cents: int
+    grace_hours: int
     bandwidth_kb: int
 
 

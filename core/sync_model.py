@@ -303,13 +303,15 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What ``verify`` looked at and found."""
+    """What ``verify`` looked at and found; ``unnamed`` objects are named by nothing any more, and deleted in time."""
 
     commits: int
     objects: int
     bytes_read: int
     damages: tuple[Damage, ...]
     operations: Operations = field(default_factory=Operations)
+    unnamed: int = 0
+    unnamed_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ HOURS = 24
 """How long a request is listed."""
 LARGEST_REQUEST = 8 * 1024
 MOST_REQUESTS = 50
+MOST_LISTED = 20_000
 KEY_FILE = "joining.key"
 """In the folder of the workspace's keys: the private key of a request that waits."""
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -135,7 +136,7 @@ def take_answer(agentfs: AgentFS, store: ObjectStore, code: Secret, folder: Path
     """
     request_id, own = _own_request(agentfs)
     if not request_id:
-        raise InvalidInput("This workspace has not asked to join.", "Ask with `bailiwick remote join URL --ask`.")
+        raise InvalidInput("This workspace has not asked to join.", "Ask with `bailiwick remote join URL --approval`.")
     try:
         answer = store.get(f"{REQUESTS}{request_id}.answer", at_most=LARGEST_REQUEST)
     except ObjectMissing:
@@ -176,7 +177,11 @@ def _own_request(agentfs: AgentFS) -> tuple[str, Secret]:
 def _requests(store: ObjectStore) -> list[_Request]:
     found = []
     oldest = datetime.now(UTC) - timedelta(hours=HOURS)
-    names = [info.key.removeprefix(REQUESTS) for info in store.list(REQUESTS)]
+    names: list[str] = []
+    after = ""
+    while (page := store.list(REQUESTS, after=after)) and len(names) < MOST_LISTED:
+        names += [info.key.removeprefix(REQUESTS) for info in page]
+        after = page[-1].key
     # The newest are read: whoever fills the remote with old requests hides nothing.
     for name in [name for name in names if _ID.fullmatch(name)][-MOST_REQUESTS:]:
         with suppress(ObjectMissing, ObjectTooLarge):

@@ -84,7 +84,8 @@ class _Mending:
             self._mend_device(key)
         elif key.startswith(f"{ROOT}/keys/"):
             self._mend_keys(damage)
-        elif damage.kind is DamageKind.FOREIGN:
+        elif damage.kind is DamageKind.FOREIGN or key.startswith(f"{ROOT}/segments/"):
+            # A segment only repeats what the log holds.
             self._store.delete([key])
         else:
             for area in self._areas:

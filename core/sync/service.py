@@ -365,7 +365,8 @@ class SyncService:
         self._link.budget.require()
         self._link.go_on()
         with self._link.using() as store:
-            done = tuple(collect(store, area) for area in self._area_syncs(store))
+            hours = float(self._settings.sync.grace_hours)
+            done = tuple(collect(store, area, grace_hours=hours) for area in self._area_syncs(store))
             sweep_temporary(store)
         return done
 

@@ -29,6 +29,8 @@ class _Found:
     commits: int = 0
     objects: int = 0
     bytes_read: int = 0
+    unnamed: int = 0
+    unnamed_bytes: int = 0
     damages: list[Damage] = field(default_factory=list)
 
 
@@ -64,13 +66,21 @@ def verify(
         found.commits += log.commits
         found.objects += content.objects
         found.bytes_read += log.bytes_read + content.bytes_read
+        found.unnamed += len(content.unnamed)
+        found.unnamed_bytes += sum(each.size for each in content.unnamed)
         found.damages += [*log.damages, *content.damages]
     if any(area.kind is AreaKind.SHARED for area in areas):
         tell("readable tree", 0, 0)
         found.damages += view_damages(store, tables)
     found.damages += audit_damages(agentfs, tables)
     return Verification(
-        found.commits, found.objects, found.bytes_read, tuple(found.damages), store.meter.total() - before
+        found.commits,
+        found.objects,
+        found.bytes_read,
+        tuple(found.damages),
+        store.meter.total() - before,
+        found.unnamed,
+        found.unnamed_bytes,
     )
 
 

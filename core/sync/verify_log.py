@@ -13,6 +13,7 @@ from core.sync.areas import AreaLocks
 from core.sync.commit import LARGEST_COMMIT, Commit, Signed, decode, log_key, stored_hash
 from core.sync.devices import Devices
 from core.sync.remote_identity import ROOT
+from core.sync.segments import SEGMENT, read_segment, segment_key
 from core.sync.signing import is_signed
 from core.sync.tables import SyncTables
 from core.sync_model import Area, Damage, DamageKind
@@ -58,6 +59,7 @@ class LogCheck:
         newest = max(listed, default=0)
         last = max(newest, position.seq)
         before: str | None = ""
+        hashes: dict[int, str] = {}
         for seq, data in self._read(listed, last):
             found.commits += 1
             found.bytes_read += len(data or b"")
@@ -74,8 +76,26 @@ class LogCheck:
                     # A fork is whole, and what comes after it follows it.
                     before = digest if problem.kind is DamageKind.FORKED else remembered.get(seq)
                     continue
-            before = digest
+            before = hashes[seq] = digest
+        self._check_segments(hashes, found)
         return found
+
+    def _check_segments(self, hashes: dict[int, str], found: LogFindings) -> None:
+        """Segments hold the commits once more, for devices that are far behind: they have to be the same."""
+        prefix = f"{ROOT}/segments/{self.area.id}/"
+        for info in all_under(self.store, prefix):
+            first, _, last = info.key.removeprefix(prefix).partition("-")
+            if not (
+                NUMBER.fullmatch(first) and NUMBER.fullmatch(last) and info.key == segment_key(self.area.id, int(first))
+            ):
+                found.damages.append(foreign(info.key, "is no segment of a log"))
+                continue
+            commits = read_segment(self.store, self.area.id, int(first))
+            found.bytes_read += sum(map(len, commits))
+            wanted = [hashes.get(seq) for seq in range(int(first), int(first) + SEGMENT)]
+            if None not in wanted and [stored_hash(each) for each in commits] != wanted:
+                reason = f"{info.key} does not hold the commits that the log holds."
+                found.damages.append(Damage(DamageKind.DAMAGED, info.key, reason, REPAIR))
 
     def _listed(self, found: LogFindings) -> dict[int, ObjectInfo]:
         prefix = f"{ROOT}/log/{self.area.id}/"

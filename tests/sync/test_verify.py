@@ -19,6 +19,7 @@ from core.sync.commit import AuditHead, Commit, body_of, encode, log_key
 from core.sync.joining import JoinWay
 from core.sync.key_exchange import keys_prefix
 from core.sync.remote_identity import FORMAT_KEY
+from core.sync.segments import segment_key, write_segment
 from core.sync.signing import device_signer
 from core.sync.tables import SyncTables
 from core.sync.verify import verify
@@ -291,3 +292,30 @@ def test_nothing_is_written_by_verify(pair: Pair) -> None:
     pair.laptop.sync.verify()
     assert state() == before
     assert pair.laptop.agentfs.audit.head() == head
+
+
+def test_a_segment_that_is_not_what_the_log_holds_is_named_and_taken_away(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("segments", "verify_log"):
+        monkeypatch.setattr(f"core.sync.{module}.SEGMENT", 2)
+    pair.say(pair.laptop, "notes/second", "two")
+    commits = [pair.log(seq).read_bytes() for seq in (1, 2)]
+    write_segment(pair.store, AREA.id, 1, commits)
+    assert pair.found(pair.desk) == {}
+    key = segment_key(AREA.id, 1)
+    (pair.remote / key).unlink()
+    write_segment(pair.store, AREA.id, 1, commits[::-1])
+    (pair.remote / ".bailiwick/segments/u-mara/000000000001-5").write_bytes(b"x")
+    found = pair.found(pair.desk)
+    assert found.pop(".bailiwick/segments/u-mara/000000000001-5").kind is DamageKind.FOREIGN
+    assert {name: each.kind for name, each in found.items()} == {key: DamageKind.DAMAGED}
+    assert pair.desk.sync.repair().left == ()
+    assert not (pair.remote / key).exists()
+
+
+def test_what_nothing_names_any_more_is_counted_and_no_damage(pair: Pair) -> None:
+    size = sum(path.stat().st_size for path in (pair.remote / ".bailiwick/blobs/u-mara").rglob("*") if path.is_file())
+    pair.say(pair.laptop, "notes/first", "one, edited")
+    checked = pair.laptop.sync.verify()
+    assert (checked.damages, checked.unnamed, checked.unnamed_bytes) == ((), 1, size)

@@ -42,6 +42,12 @@ def verification_lines(found: Verification) -> list[str]:
         lines += [f"{each.kind.value.replace('_', ' '):12} {each.key}", f"  {each.reason}", f"  → {each.cure}"]
     read = f"{counted(found.commits, 'commit')} and {counted(found.objects, 'object')} were looked at, "
     read += f"{size_text(found.bytes_read)} read; {operations_text(found.operations)} operations."
+    if found.unnamed:
+        size = size_text(found.unnamed_bytes)
+        lines.append(
+            f"{counted(found.unnamed, 'object')} of {size} {'is' if found.unnamed == 1 else 'are'} named by nothing any"
+            " more: the engine announces that in the log, and deletes them when sync.grace_hours are over."
+        )
     count = len(found.damages)
     said = f"{counted(count, 'thing is', 'things are')} not right." if count else "The remote is whole."
     return [*lines, f"{said} {read}"]
