@@ -209,6 +209,14 @@ def with_documents(tree: Objects, old: str, new: str) -> Objects:
 
 HOSTILE: dict[str, Callable[[Objects], Objects]] = {
     "other bytes": lambda tree: tree | {PREFIX + "kettle.json": gzip.compress(b"{}")},
+    "other bytes in the right form": lambda tree: (
+        tree
+        | {
+            PREFIX + "kettle.json": gzip.compress(
+                unzipped(tree, "kettle.json").replace(b'"format": "bail', b'"format":"bail')
+            )
+        }
+    ),
     "cut off": lambda tree: tree | {PREFIX + "kettle.json": tree[PREFIX + "kettle.json"][:50]},
     "missing": lambda tree: {key: data for key, data in tree.items() if not key.endswith("kettle.json")},
     "a bomb": lambda tree: tree | {PREFIX + "kettle.json": gzip.compress(bytes(50_000_000))},
