@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -299,3 +301,26 @@ def test_a_pause_in_one_process_ends_what_moves_in_another(homes: Path, monkeypa
             assert waiting(viewer.sync.status()) == 1
             decoded = decode(SyncStatus, json.loads(json.dumps(encode(moving))))
             assert decoded == moving
+
+
+def test_without_a_remote_nothing_of_synchronising_is_loaded(homes: Path) -> None:
+    script = """
+import sys, threading
+from pathlib import Path
+from core.config import load_settings
+from core.engine import Duties
+from core.events import AuditGrew
+from core.workspace import Workspace
+
+root = Path(sys.argv[1])
+workspace = Workspace(root, load_settings(root), role="a test", duties=Duties.ALL)
+heard = threading.Event()
+workspace.bus.subscribe(lambda event: heard.set() if isinstance(event, AuditGrew) else None)
+workspace.agentfs.audit.record(workspace.person, "note", "a change, which the engine hears of")
+assert heard.wait(30)
+workspace.close()
+rooms = ("core.sync.", "core.remote", "core.sync_model", "boto", "zstandard")
+print([name for name in sys.modules if name.startswith(rooms)])
+"""
+    command = [sys.executable, "-c", script, str(homes / "laptop")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"

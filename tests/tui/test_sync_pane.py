@@ -259,6 +259,19 @@ async def test_verify_shows_how_far_it_is_can_be_stopped_and_names_each_cure() -
         assert "Mended" in "\n".join(watch.rows)
 
 
+async def test_history_and_cost_tell_what_lies_there_and_why_the_strategy_changed() -> None:
+    whole = at_present()
+    assert whole.choice is not None
+    assert whole.spending is not None
+    away = replace(whole.choice, strategy=SyncStrategy.ON_DEMAND, reason="Nothing answers.")
+    stored = replace(whole.spending, stored_bytes=3 * 2**30, storage_cost=0.048)
+    async with watching(replace(whole, choices=(whole.choice, away), spending=stored)) as watch:
+        watch.pane.show_section(Section.COST)
+        await watch.pilot.pause()
+        assert "3.0 GiB stored · $0.05 a month besides" in watch.facts
+        assert "on demand" in watch.row("Nothing answers.").lower()
+
+
 async def test_what_is_known_but_not_here_is_fetched_by_its_row() -> None:
     async with watching(at_present(busy)) as watch:
         watch.pane.show_section(Section.QUEUE)

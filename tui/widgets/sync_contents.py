@@ -135,7 +135,13 @@ class Contents:
                 return sync_rows.device_rows(status.devices, width, at) or none
             case Section.COST:
                 none = [sync_rows.note("runs", "Nothing was synchronised yet.")]
-                return [sync_rows.heading("runs", "Runs"), *(sync_rows.run_rows(status.runs, width, at) or none)]
+                chosen = sync_rows.choice_rows(status.choices, width, at)
+                return [
+                    sync_rows.heading("runs", "Runs"),
+                    *(sync_rows.run_rows(status.runs, width, at) or none),
+                    *([sync_rows.heading("choices", "Strategies until now")] if chosen else []),
+                    *chosen,
+                ]
             case Section.PLAN:
                 if self.plan is None:
                     return []
@@ -323,6 +329,9 @@ def _spending_facts(spending: Spending | None) -> list[Fact]:
     operations = spending.operations
     moved = f"{size_text(operations.bytes_up)} up, {size_text(operations.bytes_down)} down"
     facts.append(("", Content.styled(f"{operations_text(operations)} operations · {moved}", "$muted")))
+    if spending.stored_bytes:
+        stored = f"{size_text(spending.stored_bytes)} stored · {money_text(spending.storage_cost)} a month besides"
+        facts.append(("", Content.styled(stored, "$muted")))
     return facts
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         DeviceStatus,
         PlannedChange,
         Repair,
+        StrategyChoice,
         SyncPlan,
         SyncRun,
         SyncStatus,
@@ -140,6 +141,21 @@ def run_rows(runs: Sequence[SyncRun], width: int, at: datetime) -> list[KeyedRow
             told += [_wrapped("→", each.cure, width)] if each.cure else []
         rows.append(KeyedRow(f"run:{each.started_at.isoformat()}", Content.assemble(*told)))
     return rows
+
+
+def choice_rows(choices: Sequence[StrategyChoice], width: int, at: datetime) -> list[KeyedRow]:
+    """The strategies until now, the newest first, each with why it was taken up."""
+    return [
+        KeyedRow(
+            f"choice:{number}:{each.since.isoformat()}",
+            Content.assemble(
+                f"{moment_text(each.since, at):>12}  ",
+                (STRATEGIES[each.strategy], "bold"),
+                _wrapped("·", each.reason, width),
+            ),
+        )
+        for number, each in enumerate(choices)
+    ]
 
 
 def change_rows(changes: Iterable[PlannedChange], width: int) -> list[KeyedRow]:
