@@ -130,11 +130,13 @@ class RemoteLink:
         if not self._lock.acquire(timeout=WAIT_SECONDS):
             raise Unreachable("Something else is going on with the remote.", "Wait until it is done, or stop it.")
         try:
+            # What was cancelled was before this.
+            self._stop.clear()
             with only_sync(self._agentfs.root, wait_seconds=WAIT_SECONDS, should_stop=self._is_to_stop):
                 yield self._opened(wanted)
         finally:
             self._lock.release()
-            self.budget.settle()
+            self.budget.settle_batch()
 
     def store(self) -> ObjectStore:
         """The remote's store, for what has to speak to it itself. Raises NotFound, and what opening raises."""
@@ -241,10 +243,6 @@ class RemoteLink:
             self._history.add_sample(sample)
 
     # Ending
-
-    def go_on(self) -> None:
-        """What was cancelled before concerns the next thing no more."""
-        self._stop.clear()
 
     def cancel(self) -> None:
         """Have what runs in this process end where it is."""

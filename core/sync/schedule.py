@@ -78,7 +78,7 @@ class Schedule:
         return self.looked_at + min(LONGEST_BACK_OFF, wait) * self._factor
 
     def is_back(self) -> None:
-        """The remote answers again: a sync is due at once."""
+        """The remote answers again, or a pause ended: a sync is due at once."""
         self.looked_at, self.failures = None, 0
 
     def _poll_seconds(self, pace: Pace, moment: float) -> float:

@@ -84,6 +84,7 @@ class SyncService:
         self._link = RemoteLink(agentfs, settings, self._tables, self._history, self._telling.moved, cache)
         self._chooser = StrategyChooser(agentfs, settings, self._tables, self._history, bus)
         self._standing = Standing(agentfs, settings, self._tables, self._history, self._link, self._chooser)
+        self._in_vain: object = None
 
     # Looking
 
@@ -153,7 +154,6 @@ class SyncService:
         from core.sync.planning import planned
 
         self._link.budget.require()
-        self._link.go_on()
         with self._link.using() as store:
             return planned(self._area_syncs(store), self._link.budget.prices, self._policy())
 
@@ -167,7 +167,6 @@ class SyncService:
         from core.sync.one_run import level
         from core.sync.pulling import FetchPolicy
 
-        self._link.go_on()
         policy = FetchPolicy() if everything else self._policy()
         outcome = self._run(why, policy, level(policy, approved=approved))
         self._history.add_run(outcome.run)
@@ -176,7 +175,6 @@ class SyncService:
     def fetch(self, path: str) -> None:
         """Get one item that is known but not here. Raises NotFound, and as ``sync_now``."""
         self._link.budget.require()
-        self._link.go_on()
         with self._link.using() as store, contextlib.ExitStack() as after:
             after.callback(self._telling.end)
             for area in self._area_syncs(store):
@@ -193,29 +191,34 @@ class SyncService:
 
     # By itself, for the worker
 
-    def sync_by_itself(self, why: str) -> Outcome:
+    def sync_by_itself(self, why: str, is_ended: Callable[[], bool] = lambda: False) -> Outcome:
         """Bring every area level as the strategy says: under adaptive what is large is left for ``move_large``.
 
-        What is news is kept as a run. Raises as ``sync_now``, and SyncCancelled when a person paused meanwhile.
+        What is news is kept as a run. Raises as ``sync_now``, and SyncCancelled when a person paused meanwhile or
+        ``is_ended`` says that whoever asks is.
         """
         from core.sync.one_run import level
 
-        self._link.go_on()
-        if self.paused:
-            raise SyncCancelled("Synchronising is paused.", "`bailiwick sync resume` goes on.")
         policy = self._policy(by_itself=True)
-        outcome = self._run(why, policy, level(policy, approved=False))
+        outcome = self._run(why, policy, level(policy, approved=False), is_ended=is_ended)
         self._keep(outcome)
         return outcome
 
-    def move_large(self) -> Outcome | None:
-        """Send what is large, then fetch some of it, the most used first; ``None`` where there is nothing to move."""
+    def move_large(self, is_ended: Callable[[], bool] = lambda: False) -> Outcome | None:
+        """Send what is large, then fetch some of it, the most used first; ``None`` where there is nothing to move.
+
+        What could not be moved is not tried again before something else is there to be moved. Raises as
+        ``sync_by_itself``.
+        """
+        from core.sync.one_run import level
+
         choice = self.choice()
         if choice.network not in GOOD_ENOUGH:
             return None
-        waiting = any(self._tables.pending_counts(area.id)[0] for area in self._tables.areas())
+        left = [(self._tables.pending_counts(each.id), self._tables.missing_counts(each.id)) for each in self._areas()]
+        waiting = any(pending[0] for pending, _ in left)
         wanted = {} if waiting else self._wanted(choice)
-        if not waiting and not wanted:
+        if left == self._in_vain or not (waiting or wanted):
             return None
         policy = self._policy()
 
@@ -225,11 +228,11 @@ class SyncService:
             elif paths := wanted.get(area.area.id):
                 total.received += area.fetch(paths).received
 
-        from core.sync.one_run import level
-
-        outcome = self._run(LARGE, policy, work)
+        outcome = self._run(LARGE, policy, work, is_ended=is_ended)
         self._keep(outcome)
-        return outcome if outcome.run.sent or outcome.run.received or outcome.error is not None else None
+        moved = bool(outcome.run.sent or outcome.run.received)
+        self._in_vain = None if moved or outcome.error is not None else left
+        return None if self._in_vain else outcome
 
     def has_changes(self) -> bool:
         """Whether something changed here that no sync has looked at yet."""
@@ -250,7 +253,7 @@ class SyncService:
 
     def least_poll_seconds(self) -> float:
         """How long to wait between two looks, so that looking does not use up the budget."""
-        return self._link.budget.least_poll_seconds(len(self._tables.areas()))
+        return self._link.budget.least_poll_seconds(len(self._areas()))
 
     def rest(self, next_at: datetime | None) -> None:
         """Tell when the worker looks next, if it does."""
@@ -272,7 +275,6 @@ class SyncService:
         from core.sync.publishing import SHARED, push
 
         self._link.budget.require()
-        self._link.go_on()
         with self._link.using() as store:
             area = next(each for each in self._area_syncs(store) if each.area == SHARED)
             pushed = push(self._agentfs, store, area, target, by=self._person)
@@ -290,7 +292,6 @@ class SyncService:
         from core.sync.publishing import SHARED, withdraw
 
         self._link.budget.require()
-        self._link.go_on()
         with self._link.using() as store:
             area = next(each for each in self._area_syncs(store) if each.area == SHARED)
             area.pull(AreaResult())
@@ -311,7 +312,6 @@ class SyncService:
             with contextlib.closing(self._link.public(url)) as public:
                 return pull(self._agentfs, public, target, by=self._person)
         self._link.budget.require()
-        self._link.go_on()
         with self._link.using() as store:
             if not store.read_only:
                 area = next(each for each in self._area_syncs(store) if each.area == SHARED)
@@ -343,7 +343,6 @@ class SyncService:
         """Put back into the remote what this device has the bytes of. Raises what the store raises."""
         from core.sync.repair import repair
 
-        self._link.go_on()
         with self._link.using() as store:
             mended = repair(
                 self._agentfs,
@@ -363,7 +362,6 @@ class SyncService:
         from core.sync.garbage import collect, sweep_temporary
 
         self._link.budget.require()
-        self._link.go_on()
         with self._link.using() as store:
             hours = float(self._settings.sync.grace_hours)
             done = tuple(collect(store, area, grace_hours=hours) for area in self._area_syncs(store))
@@ -394,7 +392,6 @@ class SyncService:
         report = self.probe(url)
         if report.writers is not Writers.MANY and not single_writer:
             raise InvalidInput(f"{report.reason}", "With --single-writer one device alone may write to it.")
-        self._link.go_on()
         with self._link.using(url) as store:
             founded = found(self._agentfs, store, by=self._person, writers="one" if single_writer else "many")
             self._link.begin(url, store, read_format(store))
@@ -420,7 +417,6 @@ class SyncService:
         from core.sync.joining import join
         from core.sync.remote_identity import read_format
 
-        self._link.go_on()
         with self._link.using(url) as store:
             joined = join(self._agentfs, store, way, given, by=self._person, progress=progress)
             self._link.begin(url, store, read_format(store))
@@ -458,13 +454,21 @@ class SyncService:
         small = settings.small_kb * 1000
         return FetchPolicy(small, small if by_itself else None)
 
-    def _run(self, why: str, policy: FetchPolicy, work: Callable[[AreaSync, AreaResult], None]) -> Outcome:
+    def _run(
+        self,
+        why: str,
+        policy: FetchPolicy,
+        work: Callable[[AreaSync, AreaResult], None],
+        is_ended: Callable[[], bool] | None = None,
+    ) -> Outcome:
         from core.sync.one_run import run_areas
 
         self._link.budget.require()
         strategy = self.choice().strategy
         try:
             with self._link.using() as store:
+                if is_ended is not None and (is_ended() or self.paused):
+                    raise SyncCancelled("Synchronising is paused.", "`bailiwick sync resume` goes on.")
                 if why != POLL:
                     self._telling.begin()
 
@@ -479,6 +483,8 @@ class SyncService:
                     self._note(outcome)
                 finally:
                     self._telling.end()
+                    if why != POLL:
+                        self._link.budget.settle()
                 return outcome
         except (RemoteUnreachable, RemoteRefused) as error:
             self._note_error(error)
@@ -494,16 +500,18 @@ class SyncService:
     def _note(self, outcome: Outcome) -> None:
         from core.sync.area_sync import AsksFirst
 
-        if isinstance(outcome.error, AsksFirst):
-            self._agentfs.settings.put(ASKS, outcome.error.message)
-            self._link.note_network()
-        elif outcome.error is None:
-            self._settled()
-            self._link.note_network()
-        elif isinstance(outcome.error, SyncCancelled):
-            self._link.note_network()
-        else:
-            self._note_error(outcome.error)
+        error = outcome.error
+        if error is not None and not isinstance(error, AsksFirst | SyncCancelled):
+            self._note_error(error)
+            return
+        self._link.note_network()
+        if isinstance(error, AsksFirst):
+            if self._standing.asks != error.message:
+                self._agentfs.settings.put(ASKS, error.message)
+                self._changed()
+        elif error is None and (self._standing.settled() or outcome.run.sent or outcome.run.received):
+            # A look that finds nothing is no news to anybody.
+            self._changed()
 
     def _note_error(self, error: BailiwickError) -> None:
         if isinstance(error, RemoteUnreachable):
@@ -536,7 +544,7 @@ class SyncService:
         if used:
             return chosen
         left = LARGE_BYTES
-        for area in self._tables.areas():
+        for area in self._areas():
             for known in self._tables.not_fetched(area.id, besides=PUBLISHED):
                 if left <= 0:
                     break
@@ -546,6 +554,9 @@ class SyncService:
 
     def _area_syncs(self, store: ObjectStore) -> list[AreaSync]:
         return self._link.area_syncs(store)
+
+    def _areas(self) -> list[Area]:
+        return self._tables.areas()
 
     def _changed(self) -> None:
         self._bus.publish(SyncChanged())

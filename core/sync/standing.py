@@ -101,14 +101,20 @@ class Standing:
         """What this month cost so far, and may cost."""
         return self._link.budget.spending(self._stored_bytes())
 
-    def settled(self, problem: str = "", cure: str = "") -> None:
-        """Remember what keeps the sync from going on, or that nothing does: then no question waits either."""
+    def settled(self, problem: str = "", cure: str = "") -> bool:
+        """Remember what keeps the sync from going on, or that nothing does: then no question waits either.
+
+        Says whether that is news.
+        """
         self._stored = (float("-inf"), 0)
         known = self._agentfs.settings.get(PROBLEM)
-        if known != [problem, cure] and (problem or known is not None):
+        is_news = known != [problem, cure] and bool(problem or known is not None)
+        if is_news:
             self._agentfs.settings.put(PROBLEM, [problem, cure])
         if not problem and self._agentfs.settings.get(ASKS):
             self._agentfs.settings.put(ASKS, "")
+            is_news = True
+        return is_news
 
     def _problem(self) -> BailiwickError | None:
         known = self._agentfs.settings.get(PROBLEM)

@@ -33,6 +33,7 @@ class SyncWorker:
         self._wake = threading.Event()
         self._noticed = threading.Event()
         self._stopped = threading.Event()
+        self._is_syncing = False
         self._complaints = Complaints(bus, _log, "Synchronising stopped")
         self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
 
@@ -56,7 +57,7 @@ class SyncWorker:
     def look_again(self) -> None:
         """How to synchronise may have been changed."""
         self._wake.set()
-        if self._service.paused:
+        if self._is_syncing and self._service.paused:
             self._service.cancel()
 
     def _run(self) -> None:
@@ -77,6 +78,8 @@ class SyncWorker:
         """Do what is due; the answer is how many seconds to wait at most."""
         service = self._service
         if not service.is_set or service.paused:
+            # What ended when it was paused is no failure, and what comes after it is due at once.
+            self._schedule.is_back()
             service.rest(None)
             return LOOK_SECONDS
         if self._noticed.is_set():
@@ -97,30 +100,37 @@ class SyncWorker:
     def _sync(self, pace: Pace) -> None:
         changed = self._schedule.first_change is not None
         started = time.monotonic()
+        self._is_syncing = True
         try:
-            outcome = self._service.sync_by_itself("changes here" if changed else POLL)
+            outcome = self._service.sync_by_itself("changes here" if changed else POLL, self._stopped.is_set)
         except BailiwickError as error:
             _log.info("not synchronised: %s", error.message)
             self._schedule.ran(started, time.monotonic(), received=False, failed=True)
             return
+        finally:
+            self._is_syncing = False
         moved = bool(outcome.run.sent or outcome.run.received)
         failed = outcome.error is not None
         self._schedule.ran(started, time.monotonic(), received=bool(outcome.run.received), failed=failed)
-        if pace.small_only and not changed and not moved and not failed:
-            self._move_large()
+        if not (changed or moved or failed):
+            self._use_quiet_time(pace)
 
-    def _move_large(self) -> None:
+    def _use_quiet_time(self, pace: Pace) -> None:
         """Nothing else is to be done now: what is large moves, and once a day the remote is tidied up."""
         started = time.monotonic()
+        self._is_syncing = True
         try:
-            while not (self._stopped.is_set() or self._noticed.is_set()):
-                outcome = self._service.move_large()
+            while pace.small_only and not (self._stopped.is_set() or self._noticed.is_set()):
+                outcome = self._service.move_large(self._stopped.is_set)
                 if outcome is None or outcome.error is not None:
                     break
-            self._service.collect_if_due()
+            if not self._stopped.is_set():
+                self._service.collect_if_due()
         except BailiwickError as error:
-            _log.info("what is large was not moved: %s", error.message)
+            _log.info("quiet time was of no use: %s", error.message)
             self._schedule.ran(started, time.monotonic(), received=False, failed=True)
+        finally:
+            self._is_syncing = False
 
     def _is_to_probe(self, choice: StrategyChoice) -> bool:
         """Whether nothing moves by itself, but would on another network, or once there is one."""

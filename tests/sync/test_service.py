@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ from core.model import DocumentContent, Kind, Passage
 from core.serving.wire import decode, encode
 from core.sync.history import SyncHistory
 from core.sync.joining import JoinWay
+from core.sync.service import POLL
 from core.sync_model import NetworkQuality, Operations, SyncActivity, SyncStatus, SyncStrategy
 from core.workspace import Workspace
 from tests.remote.s3_server import Bucket, bucket, s3_server
@@ -171,6 +173,25 @@ def test_by_itself_small_things_move_at_once_and_large_ones_when_it_is_quiet(hom
         assert (fetched.run.received, read(desk, "notes/large")) == (1, large)
         assert not desk.sync.elsewhere("notes/large")
         assert [each.why for each in desk.sync.status().runs] == ["large files", "poll"]
+
+
+def test_a_look_that_finds_nothing_writes_nothing(homes: Path) -> None:
+    with contextlib.closing(opened(homes / "laptop")) as laptop:
+        laptop.sync.set_remote(str(homes / "remote"))
+        write(laptop, "notes/small", "s")
+        laptop.sync.sync_by_itself("changes here")
+        laptop.sync.sync_by_itself(POLL)
+        heard: list[Event] = []
+        laptop.bus.subscribe(heard.append)
+        with contextlib.closing(sqlite3.connect(homes / "laptop" / "agentfs.db")) as other:
+            before = other.execute("PRAGMA data_version").fetchone()
+            requests = laptop.sync.spending().operations
+            for _ in range(3):
+                assert laptop.sync.sync_by_itself(POLL).error is None
+            assert other.execute("PRAGMA data_version").fetchone() == before
+        assert heard == []
+        # One request for each area, and each is counted.
+        assert laptop.sync.spending().operations - requests == Operations(class_b=6)
 
 
 def test_a_plan_is_an_upper_bound_and_names_what_lacks(homes: Path) -> None:
