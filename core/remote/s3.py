@@ -62,6 +62,7 @@ class S3Store:
         self._client_made: Any = None
         self._lock = threading.Lock()
         self._takes_checksums = True
+        self._tells_checksums = True
 
     @property
     def client(self) -> Any:
@@ -111,7 +112,7 @@ class S3Store:
     def head(self, key: str) -> ObjectInfo | None:
         """As ``ObjectStore.head``."""
         try:
-            answer = self.request(PriceClass.B, "head_object", ChecksumMode="ENABLED", **self.named(key))
+            answer = self._head(key)
         except ObjectMissing:
             return None
         sha256 = from_base64(str(answer.get("ChecksumSHA256", "")))
@@ -238,6 +239,16 @@ class S3Store:
             "CacheControl": facts.cache_control,
         }
         return {name: value for name, value in told.items() if value}
+
+    def _head(self, key: str) -> Any:
+        if self._tells_checksums:
+            try:
+                return self.request(PriceClass.B, "head_object", ChecksumMode="ENABLED", **self.named(key))
+            except RemoteRefused:
+                answer = self.request(PriceClass.B, "head_object", **self.named(key))
+                self._tells_checksums = False
+                return answer
+        return self.request(PriceClass.B, "head_object", **self.named(key))
 
     def _put(
         self, key: str, data: bytes | Path, facts: ObjectFacts, progress: Progress | None, *, absent: bool

@@ -78,12 +78,15 @@ def store(tmp_path: Path) -> Iterator[ObjectStore]:
 
 
 def refused_by_r2(request: Sent) -> list[str]:
-    """What R2 answers 501 or 401 to: trailers, bodies that are not signed, a SHA-256 beside a part."""
+    """What R2 answers 501 or 401 to: trailers, bodies that are not signed, checksums beside parts and rules."""
     found = [name for name in ("x-amz-trailer", "x-amz-decoded-content-length", "x-amz-acl") if name in request.headers]
     if "aws-chunked" in request.headers.get("content-encoding", ""):
         found.append("aws-chunked")
     if not request.headers["x-amz-content-sha256"].isalnum():
         found.append("unsigned")
+    if "lifecycle" in request.url and request.method == "PUT":
+        found.extend(name for name in request.headers if "checksum" in name)
+        assert request.headers["content-md5"] == base64.b64encode(hashlib.md5(request.body).digest()).decode()
     if "partNumber" in request.url:
         found.extend(name for name in request.headers if name.startswith("x-amz-checksum-sha"))
     return found
