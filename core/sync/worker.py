@@ -13,7 +13,7 @@ from core.config import SyncSettings
 from core.errors import BailiwickError
 from core.events import EventBus
 from core.sync.schedule import Schedule
-from core.sync.service import POLL, SyncService
+from core.sync.service import SyncService
 from core.sync.strategy import Pace, depends_on_network, pace_of
 from core.sync_model import NetworkQuality, StrategyChoice, SyncStrategy
 
@@ -28,6 +28,7 @@ class SyncWorker:
 
     def __init__(self, service: SyncService, settings: SyncSettings, bus: EventBus) -> None:
         self._service = service
+        self._itself = service.by_itself
         self._settings = settings
         self._schedule = Schedule(time.monotonic())
         self._wake = threading.Event()
@@ -80,18 +81,18 @@ class SyncWorker:
         if not service.is_set or service.paused:
             # What ended when it was paused is no failure, and what comes after it is due at once.
             self._schedule.is_back()
-            service.rest(None)
+            self._itself.rest(None)
             return LOOK_SECONDS
         if self._noticed.is_set():
             self._noticed.clear()
-            if service.has_changes():
+            if self._itself.has_changes():
                 self._schedule.changed(time.monotonic())
         choice = service.choice()
         if self._is_to_probe(choice):
             return self._probe(choice)
         pace = pace_of(choice.strategy, self._settings)
         moment = time.monotonic()
-        due = self._schedule.due_at(pace, moment, service.least_poll_seconds())
+        due = self._schedule.due_at(pace, moment, self._itself.least_poll_seconds())
         if due is None or due > moment:
             return self._rest(due, moment)
         self._sync(pace)
@@ -102,7 +103,7 @@ class SyncWorker:
         started = time.monotonic()
         self._is_syncing = True
         try:
-            outcome = self._service.sync_by_itself("changes here" if changed else POLL, self._stopped.is_set)
+            outcome = self._itself.sync(changed=changed, is_ended=self._stopped.is_set)
         except BailiwickError as error:
             _log.info("not synchronised: %s", error.message)
             self._schedule.ran(started, time.monotonic(), received=False, failed=True)
@@ -121,11 +122,11 @@ class SyncWorker:
         self._is_syncing = True
         try:
             while pace.small_only and not (self._stopped.is_set() or self._noticed.is_set()):
-                outcome = self._service.move_large(self._stopped.is_set)
+                outcome = self._itself.move_large(self._stopped.is_set)
                 if outcome is None or outcome.error is not None:
                     break
             if not self._stopped.is_set():
-                self._service.collect_if_due()
+                self._itself.collect_if_due()
         except BailiwickError as error:
             _log.info("quiet time was of no use: %s", error.message)
             self._schedule.ran(started, time.monotonic(), received=False, failed=True)
@@ -148,7 +149,7 @@ class SyncWorker:
             return self._rest(due, moment)
         answers = False
         try:
-            answers = self._service.look()
+            answers = self._itself.look()
         except BailiwickError as error:
             _log.info("the remote was not reached: %s", error.message)
         self._schedule.ran(moment, time.monotonic(), received=False, failed=not answers)
@@ -157,5 +158,5 @@ class SyncWorker:
         return 0.0
 
     def _rest(self, due: float | None, moment: float) -> float:
-        self._service.rest(now() + timedelta(seconds=due - moment) if due is not None else None)
+        self._itself.rest(now() + timedelta(seconds=due - moment) if due is not None else None)
         return LOOK_SECONDS if due is None else min(due - moment, LOOK_SECONDS)

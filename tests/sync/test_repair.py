@@ -104,7 +104,7 @@ def test_what_nothing_names_is_announced_then_deleted(pair: tuple[Workspace, Wor
     store = FolderStore(tmp_path / "remote")
     write(laptop, "notes/0", "another text")
     laptop.sync.sync_now("a test")
-    area = next(each for each in laptop.sync._area_syncs(store) if each.area == AREA)
+    area = next(each for each in laptop.sync._link.area_syncs(store) if each.area == AREA)
     area.pull(AreaResult())
     assert reclaimable(store, area).objects == 1
     assert collect(store, area).announced == 0  # it is younger than the time of grace

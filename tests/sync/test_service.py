@@ -23,7 +23,6 @@ from core.model import DocumentContent, Kind, Passage
 from core.serving.wire import decode, encode
 from core.sync.history import SyncHistory
 from core.sync.joining import JoinWay
-from core.sync.service import POLL
 from core.sync_model import NetworkQuality, Operations, SyncActivity, SyncStatus, SyncStrategy
 from core.workspace import Workspace
 from tests.remote.s3_server import Bucket, bucket, s3_server
@@ -155,20 +154,20 @@ def test_by_itself_small_things_move_at_once_and_large_ones_when_it_is_quiet(hom
         desk.sync.join(str(homes / "remote"), JoinWay.RECOVERY_CODE, founded.recovery_code)
         write(laptop, "notes/small", "s")
         write(laptop, "notes/large", large)
-        assert laptop.sync.has_changes()
-        assert laptop.sync.sync_by_itself("changes here").run.sent == 1
-        assert not laptop.sync.has_changes()
+        assert laptop.sync.by_itself.has_changes()
+        assert laptop.sync.by_itself.sync(changed=True).run.sent == 1
+        assert not laptop.sync.by_itself.has_changes()
         assert [each.path for each in laptop.sync.queue(9)] == ["notes/large"]
-        moved = laptop.sync.move_large()
+        moved = laptop.sync.by_itself.move_large()
         assert moved is not None
         assert (moved.run.sent, laptop.sync.queue(9)) == (1, ())
-        assert laptop.sync.move_large() is None
+        assert laptop.sync.by_itself.move_large() is None
 
-        assert desk.sync.sync_by_itself("poll").run.received == 1
+        assert desk.sync.by_itself.sync(changed=False).run.received == 1
         assert (read(desk, "notes/small"), read(desk, "notes/large")) == ("s", None)
         assert desk.sync.elsewhere("notes/large") == "notes/large"
         assert sum(each.not_fetched for each in desk.sync.status().areas) == 1
-        fetched = desk.sync.move_large()
+        fetched = desk.sync.by_itself.move_large()
         assert fetched is not None
         assert (fetched.run.received, read(desk, "notes/large")) == (1, large)
         assert not desk.sync.elsewhere("notes/large")
@@ -179,15 +178,15 @@ def test_a_look_that_finds_nothing_writes_nothing(homes: Path) -> None:
     with contextlib.closing(opened(homes / "laptop")) as laptop:
         laptop.sync.set_remote(str(homes / "remote"))
         write(laptop, "notes/small", "s")
-        laptop.sync.sync_by_itself("changes here")
-        laptop.sync.sync_by_itself(POLL)
+        laptop.sync.by_itself.sync(changed=True)
+        laptop.sync.by_itself.sync(changed=False)
         heard: list[Event] = []
         laptop.bus.subscribe(heard.append)
         with contextlib.closing(sqlite3.connect(homes / "laptop" / "agentfs.db")) as other:
             before = other.execute("PRAGMA data_version").fetchone()
             requests = laptop.sync.spending().operations
             for _ in range(3):
-                assert laptop.sync.sync_by_itself(POLL).error is None
+                assert laptop.sync.by_itself.sync(changed=False).error is None
             assert other.execute("PRAGMA data_version").fetchone() == before
         assert heard == []
         # One request for each area, and each is counted.
