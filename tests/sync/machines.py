@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import pytest
 
 from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
@@ -11,6 +15,8 @@ from core.agentfs.guard import PrivacySettings
 from core.agentfs.items import ItemWrite
 from core.config import defaults_folder
 from core.model import Kind, Level
+from core.workspace import Workspace
+from tests.sync.test_service import opened
 
 PERSON = Actor(ActorKind.PERSON, "mara", door="cli")
 SECRET = "aws_access_key_id = AKIAQ3EGRZ4YV6TLZ7NQ\naws_secret_access_key = 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"
@@ -48,3 +54,21 @@ def text_at(agentfs: AgentFS, path: str) -> str:
     item = agentfs.items.at_path(path)
     assert item is not None
     return agentfs.items.content(item).decode()
+
+
+def opened_pair(made: Path, folder: Path, names: tuple[str, str]) -> tuple[Workspace, Workspace]:
+    """Copies of two workspaces and the folder ``remote`` between them that lie in ``made``, opened in ``folder``."""
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    first, second = (opened(folder / name) for name in names)
+    for each in (first, second):
+        each.agentfs.settings.put("sync.remote", str(folder / "remote"))
+    return first, second
+
+
+@contextmanager
+def user() -> Iterator[None]:
+    """Mara works here, without a model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BAILIWICK_MODEL_PATH", "/nonexistent")
+        patch.setenv("BAILIWICK_USER_ID", "mara")
+        yield

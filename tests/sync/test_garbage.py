@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from machines import opened_pair, user
 
 from core.disclosure.sharing import share
 from core.remote.folder import FolderStore
@@ -28,18 +29,10 @@ OLD = timedelta(hours=80).total_seconds()
 class Devices:
     """Two devices of one user, one of which collects; what they share lies plainly, so that its keys come again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, made: Path, folder: Path) -> None:
         self.remote = folder / "remote"
-        self.remote.mkdir()
-        self.writer, self.collector = opened(folder / "writer"), opened(folder / "collector")
-        code = self.writer.sync.set_remote(str(self.remote)).recovery_code
-        self.collector.sync.join(str(self.remote), JoinWay.RECOVERY_CODE, code)
-        self.say("hot")
-        share(self.writer.agentfs, "notes/heat", "public", by=self.writer.person)
-        self.level()
-        self.hot = self.blobs().pop()
-        self.say("cold")
-        self.level()
+        self.writer, self.collector = opened_pair(made, folder, ("writer", "collector"))
+        self.hot = (made / "hot").read_text()
 
     def say(self, text: str) -> None:
         write(self.writer, "notes/heat", text * 100)
@@ -72,13 +65,32 @@ class Devices:
             assert damages == ()
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two devices, closed, to be copied for each test; what was shared was changed since, and its key is in ``hot``."""
+    folder = tmp_path_factory.mktemp("made")
+    remote = folder / "remote"
+    remote.mkdir()
+    with user():
+        with closing(opened(folder / "writer")) as writer, closing(opened(folder / "collector")) as collector:
+            code = writer.sync.set_remote(str(remote)).recovery_code
+            collector.sync.join(str(remote), JoinWay.RECOVERY_CODE, code)
+            write(writer, "notes/heat", "hot" * 100)
+            share(writer.agentfs, "notes/heat", "public", by=writer.person)
+            writer.sync.sync_now("a test")
+            (hot,) = (path for path in (remote / ".bailiwick/blobs/shared").rglob("*") if path.is_file())
+            (folder / "hot").write_text(hot.relative_to(remote).as_posix())
+            write(writer, "notes/heat", "cold" * 100)
+            for each in (writer, collector):
+                assert each.sync.sync_now("a test").problem == ""
+        yield folder
+
+
 @pytest.fixture
-def devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Devices]:
-    monkeypatch.setenv("BAILIWICK_MODEL_PATH", str(tmp_path / "none"))
-    monkeypatch.setenv("BAILIWICK_USER_ID", "mara")
-    made = Devices(tmp_path)
-    with closing(made.writer), closing(made.collector):
-        yield made
+def devices(made: Path, tmp_path: Path) -> Iterator[Devices]:
+    copied = Devices(made, tmp_path)
+    with closing(copied.writer), closing(copied.collector):
+        yield copied
 
 
 @contextmanager

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from machines import PERSON
+from machines import PERSON, opened_pair, user
 
 from core.agentfs.backup import restore_backup, write_backup
 from core.agentfs.database import now
@@ -33,14 +34,9 @@ AREA = Area(AreaKind.USER, "mara")
 class Pair:
     """Two devices of one user with a folder between them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, made: Path, folder: Path) -> None:
         self.remote = folder / "remote"
-        self.remote.mkdir()
-        self.laptop, self.desk = opened(folder / "laptop"), opened(folder / "desk")
-        self.code = self.laptop.sync.set_remote(str(self.remote)).recovery_code
-        self.say(self.laptop, "notes/first", "one")
-        self.desk.sync.join(str(self.remote), JoinWay.RECOVERY_CODE, self.code)
-        self.level()
+        self.laptop, self.desk = opened_pair(made, folder, ("laptop", "desk"))
 
     @property
     def store(self) -> FolderStore:
@@ -63,14 +59,28 @@ class Pair:
         return {each.key: each for each in damages}
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two devices that are level, closed, to be copied for each test."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "remote").mkdir()
+    with user():
+        with closing(opened(folder / "laptop")) as laptop, closing(opened(folder / "desk")) as desk:
+            code = laptop.sync.set_remote(str(folder / "remote")).recovery_code
+            write(laptop, "notes/first", "one")
+            laptop.sync.sync_now("a test")
+            desk.sync.join(str(folder / "remote"), JoinWay.RECOVERY_CODE, code)
+            for each in (desk, laptop):
+                assert each.sync.sync_now("a test").problem == ""
+        yield folder
+
+
 @pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
-    monkeypatch.setenv("BAILIWICK_MODEL_PATH", str(tmp_path / "none"))
-    monkeypatch.setenv("BAILIWICK_USER_ID", "mara")
-    made = Pair(tmp_path)
-    yield made
-    made.laptop.close()
-    made.desk.close()
+def pair(made: Path, tmp_path: Path) -> Iterator[Pair]:
+    copied = Pair(made, tmp_path)
+    yield copied
+    copied.laptop.close()
+    copied.desk.close()
 
 
 def test_a_commit_by_whoever_can_write_in_the_bucket_is_named_forged_and_taken_away(pair: Pair, tmp_path: Path) -> None:
@@ -142,7 +152,7 @@ def test_a_log_that_was_cut_at_its_end_is_put_back(pair: Pair) -> None:
 
 @pytest.mark.parametrize("what", ["age", "json"])
 def test_a_damaged_key_slot_is_named_and_put_back(pair: Pair, what: str) -> None:
-    prefix = keys_prefix(pair.laptop.agentfs.keys.keys.identity.id)
+    prefix = keys_prefix(pair.laptop.agentfs.keys.prepare().identity.id)
     slot = min((pair.remote / prefix / "slots").glob(f"*.{what}"))
     whole = slot.read_bytes()
     slot.write_bytes(whole[:-3])
@@ -183,7 +193,7 @@ def test_things_that_are_nobody_s_are_named_and_taken_away(pair: Pair) -> None:
     strange = [
         ".bailiwick/log/u-mara/latest",
         ".bailiwick/blobs/u-mara/evil",
-        f"{keys_prefix(pair.laptop.agentfs.keys.keys.identity.id)}slots/evil.sh",
+        f"{keys_prefix(pair.laptop.agentfs.keys.prepare().identity.id)}slots/evil.sh",
         ".bailiwick/devices/not-a-device",
     ]
     for key in strange:
@@ -265,7 +275,7 @@ def test_keys_that_are_rotated_on_one_device_reach_the_other_by_a_sync(pair: Pai
     # This process has exchanged keys already, and not since.
     assert pair.desk.sync.sync_now("a test").problem == ""
     assert read(pair.desk, "notes/sealed") == "password: q7Xf2LzP0vVtWm4KcR8yBn1HsJ6dGe5A"
-    assert pair.desk.agentfs.keys.keys.identity.newest.number == 2
+    assert pair.desk.agentfs.keys.prepare().identity.newest.number == 2
 
 
 def test_a_device_is_approved_and_joins_through_the_service(pair: Pair, tmp_path: Path) -> None:
