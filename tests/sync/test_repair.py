@@ -1,17 +1,17 @@
-"""Kinds of damage, named by verify and mended by a device that has the bytes; and what nothing names, collected."""
+"""Kinds of damage, named by verify and mended by a device that has the bytes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from machines import opened_pair, user
 
 from core.remote.folder import FolderStore
-from core.sync.area_sync import AreaResult
-from core.sync.garbage import collect, reclaimable, sweep_temporary
+from core.sync.garbage import sweep_temporary
 from core.sync.joining import JoinWay
 from core.sync_model import Area, AreaKind, DamageKind
 from core.workspace import Workspace
@@ -20,18 +20,25 @@ from tests.sync.test_service import opened, read, write
 AREA = Area(AreaKind.USER, "mara")
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two devices that are level after three commits, closed, to be copied for each test."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "remote").mkdir()
+    with user():
+        with closing(opened(folder / "laptop")) as laptop, closing(opened(folder / "desk")) as desk:
+            founded = laptop.sync.set_remote(str(folder / "remote"))
+            for number in range(3):
+                write(laptop, f"notes/{number}", f"note {number} " + "x" * 100)
+                laptop.sync.sync_now("a test")
+            desk.sync.join(str(folder / "remote"), JoinWay.RECOVERY_CODE, founded.recovery_code)
+            desk.sync.sync_now("a test")
+        yield folder
+
+
 @pytest.fixture
-def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Workspace, Workspace]]:
-    monkeypatch.setenv("BAILIWICK_MODEL_PATH", str(tmp_path / "none"))
-    monkeypatch.setenv("BAILIWICK_USER_ID", "mara")
-    (tmp_path / "remote").mkdir()
-    laptop, desk = opened(tmp_path / "laptop"), opened(tmp_path / "desk")
-    founded = laptop.sync.set_remote(str(tmp_path / "remote"))
-    for number in range(3):
-        write(laptop, f"notes/{number}", f"note {number} " + "x" * 100)
-        laptop.sync.sync_now("a test")
-    desk.sync.join(str(tmp_path / "remote"), JoinWay.RECOVERY_CODE, founded.recovery_code)
-    desk.sync.sync_now("a test")
+def pair(made: Path, tmp_path: Path) -> Iterator[tuple[Workspace, Workspace]]:
+    laptop, desk = opened_pair(made, tmp_path, ("laptop", "desk"))
     yield laptop, desk
     laptop.close()
     desk.close()
@@ -97,33 +104,6 @@ def test_a_cut_off_audit_trail_is_named_by_the_other(pair: tuple[Workspace, Work
     (problem,) = [each.problem for each in desk.sync.status().devices if each.problem]
     assert "audit trail was" in problem
     assert DamageKind.AUDIT in {each.kind for each in desk.sync.verify().damages}
-
-
-def test_what_nothing_names_is_announced_then_deleted(pair: tuple[Workspace, Workspace], tmp_path: Path) -> None:
-    laptop, desk = pair
-    store = FolderStore(tmp_path / "remote")
-    write(laptop, "notes/0", "another text")
-    laptop.sync.sync_now("a test")
-    area = next(each for each in laptop.sync._link.area_syncs(store) if each.area == AREA)
-    area.pull(AreaResult())
-    assert reclaimable(store, area).objects == 1
-    assert collect(store, area).announced == 0  # it is younger than the time of grace
-    (unnamed,) = {
-        path.relative_to(tmp_path / "remote").as_posix()
-        for path in (tmp_path / "remote/.bailiwick/blobs/u-mara").rglob("*")
-        if path.is_file()
-    } - area.tables.objects(AREA.id)
-    before = (tmp_path / "remote" / unnamed).stat().st_mtime - timedelta(hours=80).total_seconds()
-    os.utime(tmp_path / "remote" / unnamed, (before, before))
-    assert collect(store, area).announced == 1
-    assert (tmp_path / "remote" / unnamed).exists()
-    desk.sync.sync_now("a test")
-    assert unnamed in desk.sync._tables.collected(AREA.id)
-    done = collect(store, area, grace_hours=0)
-    assert (done.deleted, done.left.objects) == (1, 0)
-    assert not (tmp_path / "remote" / unnamed).exists()
-    assert desk.sync.sync_now("a test").problem == ""
-    assert desk.sync.verify().damages == ()
 
 
 def test_temporary_objects_are_swept(tmp_path: Path) -> None:
