@@ -32,6 +32,9 @@ log file = $D/log/\$name.log
 keyring = $D/keyring
 [client.rgw]
 rgw data = $D/rgw
+rgw gc obj min wait = 2
+rgw gc processor period = 2
+rgw gc processor max time = 60
 rgw frontends = beast endpoint=127.0.0.1:$PORT tcp_nodelay=1
 CONF
 for name in mon. client.admin client.rgw osd.0; do

