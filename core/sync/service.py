@@ -284,7 +284,10 @@ class SyncService:
         from core.remote.probe import probe
 
         with contextlib.closing(open_store(url or self._link.required_url())) as store:
-            return probe(store)
+            try:
+                return probe(store)
+            finally:
+                self._history.count(store.meter.total())
 
     def set_remote(self, url: str, *, single_writer: bool = False) -> Founded:
         """Found a remote for this workspace at ``url``, once the store was tried.
