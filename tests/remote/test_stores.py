@@ -14,7 +14,6 @@ from core.errors import InvalidInput, ObjectMissing, ObjectTooLarge, RemoteRefus
 from core.remote.folder import FolderStore
 from core.remote.opening import open_store
 from core.remote.probe import Writers, probe
-from core.remote.s3 import PART, SINGLE_PUT
 from core.remote.s3_address import read_address
 from core.remote.store import ObjectFacts, ObjectStore
 from tests.remote.s3_server import Bucket, bucket, s3_server
@@ -144,30 +143,57 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_large_files_go_in_equal_parts_and_go_on(bucket: Bucket, tmp_path: Path) -> None:
+def test_large_files_go_in_equal_parts_and_go_on(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = 5 * 1024 * 1024  # the least that S3 takes
+    monkeypatch.setattr("core.remote.s3.PART", part)
+    monkeypatch.setattr("core.remote.s3.SINGLE_PUT", 2 * part)
+    monkeypatch.setattr("core.remote.s3_reading.RANGE", part // 4)
     path = tmp_path / "large"
-    path.write_bytes(os.urandom(1024) * ((SINGLE_PUT + PART // 2) // 1024 + 1))
+    path.write_bytes(os.urandom(1024) * (4 * part // 1024) + os.urandom(part // 2))
     environ = {**bucket.environ, "BAILIWICK_HOME": str(tmp_path / "home")}
-    store = open_store(bucket.url, environ)
+    known = tmp_path / "home" / "cache" / "uploads"
 
     class Stopped(Exception):
         pass
 
     def stop(done: int, total: int) -> None:
         # The fifth part is begun when one of the four before it is there.
-        if done > total - PART // 4:
+        if done > total - part // 4:
             raise Stopped
 
     with pytest.raises(Stopped):
-        store.put_if_absent("large", path, progress=stop)
-    assert store.head("large") is None
+        open_store(bucket.url, environ).put_if_absent("large", path, progress=stop)
     store = open_store(bucket.url, environ)
-    assert store.put_if_absent("large", path)
-    assert store.meter.total().bytes_up <= path.stat().st_size - PART
-    assert list((tmp_path / "home" / "cache" / "uploads").iterdir()) == []
+    assert store.head("large") is None
+    assert len(list(known.iterdir())) == 1
+    told: list[int] = []
+    assert store.put_if_absent("large", path, progress=lambda done, total: told.append(done))
+    assert max(told) == path.stat().st_size
+    assert store.meter.total().bytes_up <= path.stat().st_size - part
+    assert list(known.iterdir()) == []
     target = tmp_path / "got"
     assert store.get_to("large", target) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert target.read_bytes() == path.read_bytes()
     assert not store.put_if_absent("large", path)
+    assert store.get("large", first=4 * part, length=9) == path.read_bytes()[4 * part :][:9]
+
+
+def test_what_another_machine_began_is_not_mixed_in(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = 5 * 1024 * 1024
+    monkeypatch.setattr("core.remote.s3.PART", part)
+    monkeypatch.setattr("core.remote.s3.SINGLE_PUT", part)
+    theirs = {"Bucket": bucket.name, "Key": "large"}
+    client = bucket.server.client()
+    theirs["UploadId"] = client.create_multipart_upload(**theirs)["UploadId"]
+    client.upload_part(**theirs, PartNumber=1, Body=b"t" * part)
+    ours = b"o" * (part + 1)
+    store = open_store(bucket.url, {**bucket.environ, "BAILIWICK_HOME": str(tmp_path)})
+    assert store.put_if_absent("large", ours)
+    assert store.get("large") == ours
 
 
 def test_how_objects_are_stored_is_kept(bucket: Bucket) -> None:
