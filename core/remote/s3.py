@@ -48,7 +48,7 @@ def open_s3(url: str, environ: Mapping[str, str]) -> S3Store:
 
 
 class S3Store:
-    """A bucket, or a prefix in it. Safe from any thread; sixteen requests at once are a good number."""
+    """A bucket, or a prefix in it. Safe from any thread; up to 32 requests at once keep their connections."""
 
     read_only = False
 
