@@ -16,8 +16,17 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import pytest
 
 from tests.sync import fleet
-from tests.sync.mutants import GAP, MUTANTS, what_is_here_is_deleted_before_it_is_copied
+from tests.sync.mutants import (
+    AGREEING,
+    GAP,
+    MUTANTS,
+    taking_in_and_agreeing_are_apart,
+    what_is_here_is_deleted_before_it_is_copied,
+)
 from tests.sync.test_sync_machine import folder
+
+GAPS = {what_is_here_is_deleted_before_it_is_copied: GAP, taking_in_and_agreeing_are_apart: AGREEING}
+"""The points at which a mutant has to crash to be found out."""
 
 
 def main() -> int:
@@ -30,8 +39,8 @@ def main() -> int:
         found: Counter[str] = Counter()
         with pytest.MonkeyPatch.context() as patch:
             mutant(patch)
-            if mutant is what_is_here_is_deleted_before_it_is_copied:
-                patch.setattr(fleet, "CRASHES", (*fleet.CRASHES, *[GAP] * 5))
+            if mutant in GAPS:
+                patch.setattr(fleet, "CRASHES", (*fleet.CRASHES, *[GAPS[mutant]] * 5))
             for seed in range(runs):
                 root = folder()
                 try:

@@ -45,9 +45,8 @@ from core.sync.local_tree import LocalTree, Outgoing
 from core.sync.log_reading import LogReader
 from core.sync.moving import UNWATCHED, Watch
 from core.sync.packing import Encoding
-from core.sync.planner import Step
 from core.sync.published_files import PublishedDocuments
-from core.sync.pulling import EVERYTHING, FetchPolicy, Pulled, Puller
+from core.sync.pulling import EVERYTHING, FetchPolicy, Foreseen, Pulled, Puller
 from core.sync.readable import as_read, zipped
 from core.sync.readable_view import require_deleted
 from core.sync.releasing import Releasing, view_key
@@ -143,7 +142,6 @@ class AreaSync:
         self._puller = Puller(locks, self.tables, tree, self._reader, self._fetcher, user=user)
         self._head_seen_at = float("-inf")
         self._noted_at = float("-inf")
-        self._unread = 0
         self._cut = 0
         self._followed: tuple[int, int] | None = None
         self._lacked_under: FetchPolicy | None = None
@@ -243,21 +241,9 @@ class AreaSync:
         except SealBroken:
             return False
 
-    def incoming(self, policy: FetchPolicy = EVERYTHING) -> Iterator[tuple[PlannedChange, Place | None]]:
-        """What a pull would do, and which content it would fetch for that. Raises as ``pull``; changes nothing."""
-        self._unread = 0
-        for each, step, fetches in self._puller.foreseen(policy):
-            operation = each.operation
-            change = Change.CONFLICT if step is Step.CONFLICT else operation.change
-            yield (
-                PlannedChange(self.area.id, Direction.DOWN, change, operation.path, operation.size),
-                operation.place if fetches else None,
-            )
-        self._unread = self._puller.unread
-
-    def unread(self) -> int:
-        """How many commits ``incoming`` found."""
-        return self._unread
+    def foresee(self, policy: FetchPolicy = EVERYTHING) -> Foreseen:
+        """What a pull would do. Raises as ``pull``; changes nothing."""
+        return self._puller.foresee(policy)
 
     def outgoing(self) -> Iterator[PlannedChange]:
         """What a push would do; looks what changed here."""

@@ -7,11 +7,10 @@ from math import ceil
 
 from core.agentfs.agentfs import AgentFS
 from core.sync.area_sync import AreaSync, AsksFirst
-from core.sync.commit import Place
-from core.sync.fetching import spans
 from core.sync.log_reading import AHEAD
+from core.sync.planner import Step
 from core.sync.prices import PriceList
-from core.sync.pulling import PUBLISHED, FetchPolicy
+from core.sync.pulling import PUBLISHED, FetchPolicy, Foreseen
 from core.sync.segments import SEGMENT
 from core.sync.sending import PACK, SMALL
 from core.sync.tables import SyncTables
@@ -30,15 +29,17 @@ def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -
     operations = Operations()
     asks = ""
     for area in areas:
-        down = [*area.incoming(policy), *_lacking(area, policy)]
+        foreseen = area.foresee(policy)
         up = list(area.outgoing())
-        changes += [each for each, _ in down] + up
-        reads = spans([place for _, place in down if place is not None])
-        commits = ceil(len(up) / _COMMIT)
+        changes += [*_down(area, foreseen), *up]
+        reads, read = foreseen.reads(), foreseen.commits
+        # Where both sides differ, what is made of that goes up besides, and what both were made of is read.
+        differing = foreseen.differing
+        commits = ceil((len(up) + differing) / _COMMIT)
         operations += Operations(
-            class_a=_objects(area.area.kind, up, commits) + commits + _segments(area, commits),
+            class_a=_objects(area.area.kind, up, commits) + differing + commits + _segments(area, read, commits),
             # The log is read to its end, a little beyond where much is new, and again after each commit.
-            class_b=len(reads) + area.unread() + min(area.unread(), AHEAD) + 3 + 3 * commits,
+            class_b=len(reads) + differing + read + min(read, AHEAD) + 3 + 3 * commits,
             bytes_up=sum(each.size for each in up),
             bytes_down=sum(span.end - span.first for span in reads),
         )
@@ -47,6 +48,12 @@ def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -
         except AsksFirst as question:
             asks = asks or question.message
     return SyncPlan(tuple(changes), operations, prices.cost(operations), asks)
+
+
+def _down(area: AreaSync, foreseen: Foreseen) -> Iterator[PlannedChange]:
+    for path, (incoming, step) in foreseen.steps.items():
+        change = Change.CONFLICT if step is Step.CONFLICT else incoming.operation.change
+        yield PlannedChange(area.area.id, Direction.DOWN, change, path, incoming.operation.size)
 
 
 def _objects(kind: AreaKind, up: Sequence[PlannedChange], commits: int) -> int:
@@ -59,17 +66,10 @@ def _objects(kind: AreaKind, up: Sequence[PlannedChange], commits: int) -> int:
     return small // PACK + commits + sum(each.size >= SMALL for each in sent)
 
 
-def _segments(area: AreaSync, commits: int) -> int:
+def _segments(area: AreaSync, read: int, commits: int) -> int:
     """How many segments the log may be cut into meanwhile."""
-    seq = area.tables.position(area.area.id).seq + area.unread()
+    seq = area.tables.position(area.area.id).seq + read
     return (seq + commits) // SEGMENT - seq // SEGMENT
-
-
-def _lacking(area: AreaSync, policy: FetchPolicy) -> Iterator[tuple[PlannedChange, Place | None]]:
-    """What is known, was not fetched, and is wanted now."""
-    for known in area.tables.not_fetched(area.area.id, besides=PUBLISHED):
-        if policy.at_most is None or known.size <= policy.at_most:
-            yield PlannedChange(area.area.id, Direction.DOWN, Change.PUT, known.path, known.size), known.place
 
 
 def queued(agentfs: AgentFS, tables: SyncTables, limit: int) -> tuple[PlannedChange, ...]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from core.errors import NotFound
 from core.sync.areas import AreaLocks
-from core.sync.commit import Operation
+from core.sync.commit import Operation, Place
 from core.sync.failpoints import reached
-from core.sync.fetching import Fetcher
+from core.sync.fetching import Fetcher, Span, batches, spans
 from core.sync.incoming import EVERYTHING, PUBLISHED, FetchPolicy, Incoming, Pulled
 from core.sync.local_tree import LocalTree
 from core.sync.log_reading import LogReader, ReadCommit
 from core.sync.origin import Origin
-from core.sync.planner import Step
+from core.sync.planner import Step, step_for
 from core.sync.tables import Base, SyncTables
 from core.sync.taking_in import Intake
 from core.sync_model import AreaKind, Change
@@ -23,6 +25,28 @@ __all__ = ["EVERYTHING", "PUBLISHED", "FetchPolicy", "Pulled", "Puller"]
 _log = logging.getLogger(__name__)
 WINDOW = 4000
 """From how many operations on what was read is taken in before more is read: a long log need not fit into memory."""
+
+
+@dataclass(slots=True)
+class Foreseen:
+    """What a pull would do: of each path the last step, what it would fetch, and how many commits it would read.
+
+    ``differing`` is how often both sides differ, so that something new may have to go up then, too.
+    """
+
+    steps: dict[str, tuple[Incoming, Step]] = field(default_factory=dict)
+    differing: int = 0
+    commits: int = 0
+    _fetches: dict[tuple[int, int], dict[Place, None]] = field(default_factory=dict)
+
+    def fetch(self, place: Place | None, order: int) -> None:
+        """Note that what lies there is fetched, with what is read at once and is of the same order."""
+        if place is not None:
+            self._fetches.setdefault((self.commits, order), {})[place] = None
+
+    def reads(self) -> list[Span]:
+        """The requests that fetch it."""
+        return [span for places in self._fetches.values() for batch in batches(list(places)) for span in spans(batch)]
 
 
 class Puller:
@@ -43,7 +67,6 @@ class Puller:
         self._tree = tree
         self._reader = reader
         self._intake = Intake(locks, tables, tree, fetcher, user=user)
-        self.unread = 0
 
     def pull(self, policy: FetchPolicy = EVERYTHING) -> Pulled:
         """Take in everything up to the end of the log.
@@ -72,23 +95,44 @@ class Puller:
         if window:
             yield window
 
-    def foreseen(self, policy: FetchPolicy = EVERYTHING) -> Iterator[tuple[Incoming, Step, bool]]:
-        """What ``pull`` would do now: each path, what would become of it, and whether its content would be fetched."""
-        position = self._tables.position(self._area.id)
-        read = list(self._reader.read(position))
-        self.unread = len(read)
-        for each in self._collapsed(read, self._tables.tried(self._area.id)):
-            if self._intake.is_passed_by(each):
-                continue
-            step, here = self._intake.step(each)
-            if step is Step.NOTHING or (step is Step.KEEP and each.operation.version is not None):
-                continue
-            puts = step in (Step.TAKE, Step.REVIVE, Step.CONFLICT)
-            yield each, step, puts and (here is not None or step is not Step.TAKE or policy.takes(each))
-        told = {operation.path for each in read for operation in each.commit.operations}
-        for known in self._lacking(policy):
-            if known.path not in told:
-                yield self._again(known), Step.TAKE, True
+    def foresee(self, policy: FetchPolicy = EVERYTHING) -> Foreseen:
+        """What ``pull`` would do now, and what lacks besides; changes nothing. Raises as ``pull``."""
+        foreseen = Foreseen()
+        tried = self._tables.tried(self._area.id)
+        known: dict[str, tuple[str | None, str | None]] = {}
+        for read in self._windows():
+            foreseen.commits += len(read)
+            for each in self._collapsed(read, tried, known):
+                if not self._intake.is_passed_by(each):
+                    self._foresee(each, known, policy, foreseen)
+        for lacking in self._lacking(policy):
+            if lacking.path not in known:
+                foreseen.steps[lacking.path] = (self._again(lacking), Step.TAKE)
+                foreseen.differing += lacking.here is not None
+                foreseen.fetch(lacking.place, -1 - self._tree.order(lacking.path))
+        return foreseen
+
+    def _foresee(
+        self,
+        incoming: Incoming,
+        known: dict[str, tuple[str | None, str | None]],
+        policy: FetchPolicy,
+        foreseen: Foreseen,
+    ) -> None:
+        operation, path = incoming.operation, incoming.operation.path
+        here = known[path][0] if path in known else self._tree.version(path)
+        step = step_for(here, incoming.base, operation.version)
+        puts = step in (Step.TAKE, Step.REVIVE, Step.CONFLICT)
+        fetched = puts and (here is not None or step is not Step.TAKE or policy.takes(incoming))
+        agreed = operation.version if fetched or not puts else incoming.base
+        known[path] = (operation.version if fetched or step is Step.DROP else here, agreed)
+        if step is Step.NOTHING or (step is Step.KEEP and operation.version is not None):
+            return
+        foreseen.steps[path] = (incoming, step)
+        merges = step is Step.TAKE and here is not None and self._tree.merges(path)
+        foreseen.differing += merges or step in (Step.REVIVE, Step.CONFLICT, Step.KEEP)
+        if fetched:
+            foreseen.fetch(operation.place, self._tree.order(path))
 
     def fetch_known(self, paths: Sequence[str]) -> Pulled:
         """Get the content of what is known but not here; raises NotFound for what is not known, and as ``pull``."""
@@ -133,8 +177,16 @@ class Puller:
         owner = self._area.name if self._area.kind is AreaKind.USER else user
         return Incoming(operation, Origin(owner, device, name), known.seq, False, known.here)
 
-    def _collapsed(self, read: Sequence[ReadCommit], tried: set[str]) -> list[Incoming]:
-        """Each path once; what this device put there itself, by one of the commits that it ``tried``, it knew."""
+    def _collapsed(
+        self,
+        read: Sequence[ReadCommit],
+        tried: set[str],
+        known: Mapping[str, tuple[str | None, str | None]] = MappingProxyType({}),
+    ) -> list[Incoming]:
+        """Each path once; what this device put there itself, by one of the commits that it ``tried``, it knew.
+
+        ``known`` tells by its path what is here and what is agreed on, where that is not what the workspace says.
+        """
         found: dict[str, Incoming] = {}
         publishers: dict[str, str] = {}
         for each in read:
@@ -145,11 +197,13 @@ class Puller:
                 if operation.change is Change.COLLECT or not self._counts(operation, origin.user, publishers):
                     continue
                 before = found.get(operation.path)
-                if before is None:
-                    known = self._tables.base(self._area.id, operation.path)
-                    base = known.agreed if known is not None else None
-                else:
+                if before is not None:
                     base = before.base
+                elif operation.path in known:
+                    base = known[operation.path][1]
+                else:
+                    held = self._tables.base(self._area.id, operation.path)
+                    base = held.agreed if held is not None else None
                 found[operation.path] = Incoming(operation, origin, commit.seq, own, operation.version if own else base)
         return list(found.values())
 

@@ -132,7 +132,9 @@ class Intake:
         while chunk := list(islice(rest, AT_ONCE)):
             if len(chunk) >= TOGETHER:
                 chunk = self._brought_together(chunk, pulled)
-            self._agree([(each, self._apply(each, stored, pulled)) for each, stored in chunk])
+            for each, stored in chunk:
+                if not self._apply(each, stored, pulled):
+                    self._agree([(each, False)])
 
     # Many at once
 
@@ -185,7 +187,11 @@ class Intake:
     # One by itself
 
     def _apply(self, incoming: Incoming, stored: bytes | None, pulled: Pulled) -> bool:
-        """Bring the path to what the operation says, as often as the user changes it meanwhile; whether it is."""
+        """Bring the path to what the operation says, as often as the user changes it meanwhile; whether it is.
+
+        Both sides agree on it in the same transaction: who dies in between neither takes it for new again, nor a later
+        deletion of it for something that was never here.
+        """
         try:
             content = self._open(incoming.operation, stored) if stored is not None else None
             for _ in range(_TRIES):
@@ -193,6 +199,7 @@ class Intake:
                 match self._try(incoming, content, pulled):
                     case _Outcome.DONE:
                         reached("after-apply")
+                        reached("after-base")
                         pulled.lacking.pop(incoming.operation.path, None)
                         return True
                     case _Outcome.NEEDS_CONTENT:
@@ -209,26 +216,23 @@ class Intake:
         if step in _FETCHES and content is None and operation.version is not None:
             # It became this since it was looked at.
             return _Outcome.NEEDS_CONTENT
-        match step:
-            case Step.NOTHING:
-                return _Outcome.DONE
-            case Step.TAKE:
-                done = self._tree.apply(operation, content or b"", expected=here, origin=origin)
-            case Step.DROP:
-                done = here is None or self._tree.delete(operation.path, expected=here, origin=origin)
-            case Step.KEEP:
-                if operation.version is not None or here is None:
-                    return _Outcome.DONE
-                former = self._former(incoming)
-                done = self._tree.conflict(operation, None, expected=here, base=former, origin=origin)
-            case Step.REVIVE | Step.CONFLICT:
-                former = self._former(incoming)
+        is_kept = step is Step.KEEP and here is not None and operation.version is None
+        differ = step in (Step.REVIVE, Step.CONFLICT) or is_kept
+        former = self._former(incoming) if differ else None
+        with self._tree.together():
+            if differ:
                 done = self._tree.conflict(operation, content, expected=here, base=former, origin=origin)
-                if done and step is Step.CONFLICT and not self._tree.merges(operation.path):
-                    pulled.conflicts += 1
-        if done:
+            else:
+                done = self._do_plainly(incoming, content, step, here)
+            if done:
+                self._note_agreed(self._tables.database.connection(), incoming, present=True)
+        if not done:
+            return _Outcome.CHANGED
+        if differ or step in (Step.TAKE, Step.DROP):
             pulled.received += 1
-        return _Outcome.DONE if done else _Outcome.CHANGED
+        if step is Step.CONFLICT and not self._tree.merges(operation.path):
+            pulled.conflicts += 1
+        return _Outcome.DONE
 
     def _former(self, incoming: Incoming) -> FormerVersion | None:
         if incoming.base is None:

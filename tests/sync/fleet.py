@@ -3,29 +3,38 @@
 Names of invariants: I1 nothing here is overwritten that is not in the log, or kept; I2 each operation is made of what
 was there before it; I3 what the log names is there, and is what was sent; I4 the log is one chain; I5 devices at rest
 are equal to the log and have nothing to send; I6 of two versions both are kept; I7 what was deleted stays deleted
-unless somebody edited it; I8 no crash needs anybody's help.
+unless somebody edited it; I8 no crash needs anybody's help; I9 only what nothing names is taken away; I10 a sync stays
+within its plan.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from core.agentfs import items
+from core.agentfs.database import from_text, now, to_text
 from core.conflicts.records import ConflictStore
 from core.errors import BailiwickError, ObjectMissing
 from core.ids import sha256_hex
 from core.remote.folder import FolderStore
-from core.sync import failpoints
+from core.sync import area_sync, failpoints, pulling, taking_in
 from core.sync.area_sync import AreaSync
 from core.sync.commit import Commit, Operation, decode, log_key, stored_hash
 from core.sync.devices import Devices
+from core.sync.garbage import collect
+from core.sync.planning import planned
+from core.sync.prices import FREE
 from core.sync.pulling import EVERYTHING, FetchPolicy
 from core.sync.tables import SyncTables
 from core.sync.teams import Teams
+from core.sync_model import Change
 from tests.sync.faulty_store import FaultyStore
 from tests.sync.syncing import AREA, Syncing, join
 
@@ -35,8 +44,13 @@ LARGE = 600
 MOST_ROUNDS = 12
 CRASHES = ("after-scan", "blobs-sent", "before-commit", "after-commit", "before-blob", "before-apply", "after-apply")
 CRASHES += ("after-look", "after-base", "after-advance")
-AMID_TAKING = ("before-apply", "after-look", "after-apply")
+AWAY = timedelta(hours=80)
+"""Longer than the time of grace."""
 BETWEEN = ("after-scan", "blobs-sent", "before-commit", "after-commit", "before-apply", "after-look", "after-apply")
+
+
+CHANGED = ((area_sync, "now"), (items, "now"), (taking_in, "TOGETHER"), (pulling, "WINDOW"))
+"""What a run changes, and puts right again."""
 
 
 class Crash(BaseException):
@@ -87,9 +101,18 @@ class Fleet:
         self._texts = 0
         self._deleted: set[tuple[str, str]] = set()
         self._nested = False
-        self._half_taken = False
+        self.ahead = timedelta()
         self.said: list[str] = []
-        self.counts = {"syncs": 0, "crashes": 0, "conflicts": 0, "commits": 0, "faults": 0, "deletions": 0, "rounds": 0}
+        self.counts = {
+            "syncs": 0,
+            "crashes": 0,
+            "conflicts": 0,
+            "commits": 0,
+            "faults": 0,
+            "deletions": 0,
+            "collected": 0,
+            "rounds": 0,
+        }
         for _ in range(3):
             self.join()
 
@@ -183,9 +206,8 @@ class Fleet:
             with self._interfered(interference):
                 result = member.area().run(policy, approved=True)
             self.counts["conflicts"] += result.conflicts
-        except Crash as crash:
+        except Crash:
             self.counts["crashes"] += 1
-            self._half_taken |= str(crash) in AMID_TAKING
             member.running = None
             self.said.append(f"{member.syncing.device.name} crashed")
         except BailiwickError as error:
@@ -194,6 +216,37 @@ class Fleet:
                 raise
         finally:
             self.store.rate = before
+
+    def collect(self, member: Member, *, rate: float = 0.0) -> None:
+        """The device takes away what nothing names."""
+        self.said.append(f"{member.syncing.device.name} collects")
+        before, self.store.rate = self.store.rate, rate
+        try:
+            self.counts["collected"] += collect(self.store, member.area()).deleted
+        except BailiwickError:
+            if rate == 0.0:
+                raise
+        finally:
+            self.store.rate = before
+
+    def days_pass(self) -> None:
+        """Everything that lies there, and that was announced, is older than the time of grace."""
+        self.said.append("days pass")
+        for path in (self._root / "remote").rglob("*"):
+            if path.is_file():
+                moment = path.stat().st_mtime - AWAY.total_seconds()
+                os.utime(path, (moment, moment))
+        for each in self.members:
+            with each.syncing.device.agentfs.database.transaction() as connection:
+                rows = connection.execute("SELECT area, object, known_at FROM sync_collected").fetchall()
+                connection.executemany(
+                    "UPDATE sync_collected SET known_at = ? WHERE area = ? AND object = ?",
+                    [(to_text(from_text(row["known_at"]) - AWAY), row["area"], row["object"]) for row in rows],
+                )
+
+    def clock(self) -> datetime:
+        """What the clock of whoever asks shows."""
+        return now() + self.ahead
 
     def fetch(self, member: Member) -> None:
         """Everything that is known there but was not fetched comes."""
@@ -247,7 +300,11 @@ class Fleet:
                 each.running = None
                 tables = SyncTables(each.syncing.device.agentfs.database)
                 position = tables.position(AREA.id).seq
+                plan, before = planned([each.area()], FREE, EVERYTHING).operations, self.store.meter.total()
                 result = each.area().run(approved=True)
+                used = self.store.meter.total() - before
+                if used.class_a > plan.class_a or used.class_b > plan.class_b:
+                    raise Violation(f"I10: planned {plan}, used {used}")
                 self.counts["conflicts"] += result.conflicts
                 moved |= bool(result.received) or tables.position(AREA.id).seq != position
             if not moved:
@@ -277,7 +334,7 @@ class Fleet:
         self.counts["commits"] = len(log)
         self.counts["faults"] = self.store.faults
         state = self._replayed(log)
-        self._check_objects(log)
+        self._check_objects(log, state)
         for each in self.members:
             self._check_level(each, state, len(log))
         self._check_nothing_lost(log)
@@ -300,17 +357,25 @@ class Fleet:
                     state[operation.path] = operation
         return state
 
-    def _check_objects(self, log: list[tuple[Commit, bytes]]) -> None:
+    def _check_objects(self, log: list[tuple[Commit, bytes]], state: dict[str, Operation]) -> None:
+        named = {each.place.key for each in state.values() if each.place is not None}
+        announced: set[object] = set()
+        for commit, _ in log:
+            for each in commit.operations:
+                if each.change is Change.COLLECT:
+                    announced.update((each.header or {})["keys"])  # type: ignore[arg-type]
         for commit, _ in log:
             for operation in commit.operations:
                 if (place := operation.place) is None:
-                    if operation.version is not None:
+                    if operation.version is not None and operation.change is not Change.COLLECT:
                         raise Violation(f"I3: {operation.path} in commit {commit.seq} has no content")
                     continue
                 try:
                     data = self.folder.get(place.key, first=place.first, length=place.length)
                 except ObjectMissing:
-                    raise Violation(f"I3: {place.key} is missing") from None
+                    if place.key in announced and place.key not in named:
+                        continue
+                    raise Violation(f"I{9 if place.key in announced else 3}: {place.key} is missing") from None
                 if sha256_hex(data) != place.sha256:
                     raise Violation(f"I3: {place.key} is not what was sent")
 
@@ -344,8 +409,8 @@ class Fleet:
                     raise Violation(f"I1: {text[:20]!r} of {member.syncing.device.name} is lost")
 
     def _check_deleted(self) -> None:
-        if any(each.foreign for each in self.members) or len(self.members) > 3 or self._half_taken:
-            # A device that joins, or died amid taking something in, cannot tell a deletion from what never was.
+        if any(each.foreign for each in self.members) or len(self.members) > 3:
+            # A device that joins cannot tell a deletion from what never was.
             return
         self.counts["deletions"] += len(self._deleted)
         for path, text in self.members[0].syncing.texts().items():
@@ -361,9 +426,8 @@ def _difference(found: dict[str, str | None], wanted: dict[str, str | None]) -> 
 def drive(fleet: Fleet, source: random.Random, steps: int, *, rate: float = 0.05, stays: bool = False) -> None:
     """Random edits, syncs amid faults, crashes, and what others do between two steps of a sync.
 
-    ``stays``: nobody joins, nor dies amid taking something in, so that what was deleted has to stay deleted (I7).
+    ``stays``: nobody joins, so that what was deleted has to stay deleted (I7).
     """
-    crashes = [each for each in CRASHES if not (stays and each in AMID_TAKING)]
 
     def edit(member: Member) -> None:
         path = source.choice(PATHS)
@@ -397,12 +461,18 @@ def drive(fleet: Fleet, source: random.Random, steps: int, *, rate: float = 0.05
         if chance < 0.45:
             edit(member)
         elif chance < 0.92:
-            crash = (source.choice(crashes), source.choice((1, 1, 2, 3))) if source.random() < 0.25 else None
+            crash = (source.choice(CRASHES), source.choice((1, 1, 2, 3))) if source.random() < 0.25 else None
             between = (source.choice(BETWEEN), meanwhile(member)) if source.random() < 0.5 else None
             fleet.sync(member, policy(), rate=rate, interference=Interference(crash, between))
+        elif chance < 0.93:
+            fleet.ahead = timedelta(days=source.choice((-400, -1, 0, 1, 400)))
         elif chance < 0.94:
             with contextlib.suppress(BailiwickError):
                 fleet.fetch(member)
+        elif chance < 0.955:
+            for _ in range(source.choice((1, 2))):
+                fleet.days_pass()
+                fleet.collect(source.choice(fleet.members), rate=rate)
         elif stays:
             edit(member)
         elif chance < 0.97 and len(fleet.members) < len(NAMES):
@@ -415,7 +485,11 @@ def run(root: Path, seed: int, steps: int = 40, *, rate: float = 0.05) -> dict[s
     """One run from ``seed``, every third without joiners; raises Violation. The answer counts what happened."""
     source = random.Random(seed)
     fleet = Fleet(root, source)
+    right = [(module, name, getattr(module, name)) for module, name in CHANGED]
     try:
+        area_sync.now = items.now = fleet.clock  # type: ignore[attr-defined]
+        taking_in.TOGETHER = source.choice((1, taking_in.TOGETHER))
+        pulling.WINDOW = source.choice((1, 3, pulling.WINDOW))
         drive(fleet, source, steps, rate=rate, stays=seed % 3 == 0)
         fleet.check()
         return fleet.counts
@@ -423,4 +497,6 @@ def run(root: Path, seed: int, steps: int = 40, *, rate: float = 0.05) -> dict[s
         violation.add_note(f"seed {seed}: " + "; ".join(fleet.said[-40:]))
         raise
     finally:
+        for module, name, value in right:
+            setattr(module, name, value)
         fleet.close()

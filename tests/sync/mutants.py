@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +23,10 @@ from core.sync.local_tree import LocalTree
 from core.sync.pulling import EVERYTHING, Pulled
 from core.sync.sending import Sender
 from core.sync.signing import Signer
+from core.sync.taking_in import Intake
 from tests.sync.two_devices import USER
 
-GAP = "conflict-gap"
+GAP, AGREEING = "conflict-gap", "agreeing"
 
 
 def put_ignores_the_condition(patch: pytest.MonkeyPatch) -> None:
@@ -102,6 +104,7 @@ def commit_counts_without_being_read_back(patch: pytest.MonkeyPatch) -> None:
 
 def what_is_here_is_deleted_before_it_is_copied(patch: pytest.MonkeyPatch) -> None:
     """For a moment the version of this device is nowhere."""
+    _nothing_is_one_transaction(patch)
     right = LocalTree.conflict
 
     def conflict(self: LocalTree, operation: Operation, content: bytes | None, **named: Any) -> bool:
@@ -120,6 +123,22 @@ def what_is_here_is_deleted_before_it_is_copied(patch: pytest.MonkeyPatch) -> No
     patch.setattr(LocalTree, "conflict", conflict)
 
 
+def taking_in_and_agreeing_are_apart(patch: pytest.MonkeyPatch) -> None:
+    """What was taken in is not known to be agreed on yet."""
+    _nothing_is_one_transaction(patch)
+    right = Intake._note_agreed
+
+    def note_agreed(self: Intake, *told: Any, **named: Any) -> None:
+        reached(AGREEING)
+        right(self, *told, **named)
+
+    patch.setattr(Intake, "_note_agreed", note_agreed)
+
+
+def _nothing_is_one_transaction(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(LocalTree, "together", lambda self: contextlib.nullcontext())
+
+
 def no_conflict_is_recorded(patch: pytest.MonkeyPatch) -> None:
     """The version of this device is replaced, and that is all."""
     patch.setattr(Conflicting, "record", lambda *rest: None)
@@ -133,6 +152,7 @@ MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
         what_is_here_is_not_looked_at_again,
         commit_counts_without_being_read_back,
         what_is_here_is_deleted_before_it_is_copied,
+        taking_in_and_agreeing_are_apart,
         no_conflict_is_recorded,
     )
 }

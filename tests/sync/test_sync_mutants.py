@@ -14,8 +14,10 @@ import pytest
 
 from tests.sync.fleet import PATHS, Fleet, Interference, Violation, run
 from tests.sync.mutants import (
+    AGREEING,
     GAP,
     MUTANTS,
+    taking_in_and_agreeing_are_apart,
     what_is_here_is_deleted_before_it_is_copied,
     what_is_here_is_not_looked_at_again,
 )
@@ -23,7 +25,11 @@ from tests.sync.test_sync_machine import folder
 
 Mutant = Callable[[pytest.MonkeyPatch], None]
 MOST_RUNS = 20
-RARE = (what_is_here_is_deleted_before_it_is_copied, what_is_here_is_not_looked_at_again)
+RARE = (
+    what_is_here_is_deleted_before_it_is_copied,
+    what_is_here_is_not_looked_at_again,
+    taking_in_and_agreeing_are_apart,
+)
 BY_CHANCE = {name: each for name, each in MUTANTS.items() if each not in RARE}
 
 
@@ -90,3 +96,18 @@ def test_the_user_writes_between_the_look_and_the_taking(
             fleet.settle()
     fleet.sync(desk, interference=Interference(between=("after-look", lambda: fleet.write(desk, "notes/x"))))
     told(fleet, right)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_crash_between_taking_in_and_agreeing(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, right: bool) -> None:
+    if not right:
+        taking_in_and_agreeing_are_apart(monkeypatch)
+    laptop, desk, _ = fleet.members
+    fleet.write(laptop, "notes/x")
+    fleet.sync(laptop)
+    fleet.sync(desk, interference=Interference(crash_at=("after-apply" if right else AGREEING, 1)))
+    assert fleet.counts["crashes"] == 1
+    assert desk.syncing.read("notes/x") is not None
+    fleet.delete(desk, "notes/x")
+    fleet.settle()
+    assert (laptop.syncing.read("notes/x") is None) == right

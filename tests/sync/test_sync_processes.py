@@ -149,7 +149,7 @@ def wait_for(workers: list[Worker], before: list[int]) -> None:
 
 def wait_for_points(workers: list[Worker]) -> None:
     """Until these have ended at their points, or will hardly come to them any more."""
-    limit = time.monotonic() + 3
+    limit = time.monotonic() + 8
     while time.monotonic() < limit and not all(each.process and each.process.poll() is not None for each in workers):
         time.sleep(0.02)
 
