@@ -31,8 +31,8 @@ CREATE TABLE sync_base (
     here TEXT,
     PRIMARY KEY (area, path)
 ) WITHOUT ROWID;
-CREATE INDEX sync_base_by_content ON sync_base (area, content) WHERE content <> '';
-CREATE INDEX sync_base_by_object ON sync_base (area, object) WHERE object <> '';
+CREATE INDEX sync_base_by_content ON sync_base (area, content);
+CREATE INDEX sync_base_by_object ON sync_base (area, object);
 CREATE INDEX sync_base_not_fetched ON sync_base (area, size) WHERE present = 0;
 
 -- The outbox: what changed here and is not in the log yet.
