@@ -209,8 +209,8 @@ class SyncTables:
     def overwritten(self, area: str) -> list[Base]:
         """What is known but not here, and was changed here all the same."""
         rows = self._all(
-            "SELECT b.* FROM sync_base b JOIN sync_pending p ON p.area = b.area AND p.path = b.path"
-            " WHERE b.area = ? AND b.present = 0 ORDER BY b.path",
+            "SELECT b.* FROM sync_pending p CROSS JOIN sync_base b ON b.area = p.area AND b.path = p.path"
+            " WHERE p.area = ? AND b.present = 0 ORDER BY p.path",
             (area,),
         )
         return [_base(row) for row in rows]
@@ -218,7 +218,9 @@ class SyncTables:
     def place_of_content(self, area: str, content: str) -> Place | None:
         """Where equal content lies in the area already, and was whole when it was read or sent here."""
         row = self._one(
-            "SELECT * FROM sync_base WHERE area = ? AND content = ? AND object <> '' AND present = 1 LIMIT 1",
+            # Without statistics SQLite would rather read the whole area.
+            "SELECT * FROM sync_base INDEXED BY sync_base_by_content"
+            " WHERE area = ? AND content = ? AND object <> '' AND present = 1 LIMIT 1",
             (area, content),
         )
         return _base(row).place if row is not None else None
@@ -252,7 +254,10 @@ class SyncTables:
 
     def places_in(self, area: str, key: str) -> list[tuple[str, Place]]:
         """The paths whose content lies in the object ``key``, and where."""
-        rows = self._all("SELECT * FROM sync_base WHERE area = ? AND object = ? ORDER BY path", (area, key))
+        rows = self._all(
+            "SELECT * FROM sync_base INDEXED BY sync_base_by_object WHERE area = ? AND object = ? ORDER BY path",
+            (area, key),
+        )
         return [(base.path, base.place) for base in map(_base, rows) if base.place is not None]
 
     def move_base(
@@ -472,7 +477,8 @@ class SyncTables:
         problem = str(row["problem"]) if row is not None else ""
         for position, digest in [(head.position, head.hash), *([head.before] if head.before is not None else [])]:
             other = connection.execute(
-                "SELECT 1 FROM sync_audit_heads WHERE device = ? AND position = ? AND hash <> ?",
+                "SELECT 1 FROM sync_audit_heads INDEXED BY sync_audit_heads_by_position"
+                " WHERE device = ? AND position = ? AND hash <> ?",
                 (commit.device, position, digest),
             ).fetchone()
             if other is not None:
