@@ -21,6 +21,8 @@ from core.errors import InvalidInput
 
 PATH = "decisions/lamp"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+DELETED = Side(None)
+"""A deletion is one thing, whoever did it: it has neither content nor header."""
 sides = st.builds(
     Side,
     st.none() | st.sampled_from(["a", "b", "c", "d"]),
@@ -29,7 +31,7 @@ sides = st.builds(
     st.sampled_from(["", "mara"]),
     st.sampled_from(["", "desk", "laptop"]),
     st.none() | st.just(START),
-)
+).map(lambda side: side if side.version is not None else DELETED)
 
 
 @st.composite
