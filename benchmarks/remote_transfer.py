@@ -213,8 +213,8 @@ def measure(endpoint: str, small: Path, large: Path, scratch: Path) -> dict[str,
                 target = fresh(scratch)
                 note(name, column + 1, timed(lambda down=down, target=target: run(down(target), environ)))
                 check(folder, target)
-            for key in [each.key for prefix in ("o/", "p/", "s5/", "rc/", "aws/") for each in held.list(prefix)]:
-                held.delete([key])
+            for prefix in ("o/", "p/", "s5/", "rc/", "aws/"):
+                held.delete([each.key for each in held.list(prefix)])
             held.close()
     return {
         name: [statistics.median(each) if each else float("nan") for each in columns]
