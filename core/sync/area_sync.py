@@ -326,8 +326,8 @@ class AreaSync:
     def brake(self) -> None:
         """Raise AsksFirst when more than half of what both sides agreed on would be deleted."""
         area = self.area.id
-        count = self.tables.count(area)
-        if self.tables.pending_counts(area)[0] * 2 <= count:
+        waiting, _ = self.tables.pending_counts(area)
+        if waiting <= MANY_DELETED or waiting * 2 <= (count := self.tables.count(area)):
             return
         deleted = sum(1 for each in self.tables.pending(area) if self._tree.version(each.path) is None)
         if deleted > MANY_DELETED and deleted * 2 > count:

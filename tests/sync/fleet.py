@@ -69,6 +69,8 @@ class Member:
     running: AreaSync | None = None
     written: dict[str, str] = field(default_factory=dict)
     """Texts that this user put here and has not replaced knowingly since, with their versions."""
+    deleted: set[tuple[str, str]] = field(default_factory=set)
+    """The paths and texts that this user deleted here."""
     foreign: bool = False
     """Whether it forgot the remote once: what it has then comes back, even where others had deleted it."""
 
@@ -145,10 +147,8 @@ class Fleet:
         if text is None:
             return
         self._forget_knowingly(member, text)
-        area = SyncTables(member.syncing.device.agentfs.database)
-        base = area.base(AREA.id, path)
-        if base is not None and base.version == member.syncing.device.tree.version(path):
-            self._deleted.add((path, text))
+        self._deleted.add((path, text))
+        member.deleted.add((path, text))
         member.syncing.delete(path)
         self.said.append(f"{member.syncing.device.name} deletes {path} ({text[:20]})")
 
@@ -169,6 +169,8 @@ class Fleet:
         assert version is not None
         member.written[text] = version
         self._deleted.discard((path, text))
+        for each in self.members:
+            each.deleted.discard((path, text))
         self.said.append(f"{member.syncing.device.name} writes {path} ({text[:20]})")
 
     @staticmethod
@@ -206,6 +208,7 @@ class Fleet:
             with self._interfered(interference):
                 result = member.area().run(policy, approved=True)
             self.counts["conflicts"] += result.conflicts
+            self._check_deleted_here(member)
         except Crash:
             self.counts["crashes"] += 1
             member.running = None
@@ -408,9 +411,19 @@ class Fleet:
                 if version not in logged and version not in kept:
                     raise Violation(f"I1: {text[:20]!r} of {member.syncing.device.name} is lost")
 
+    def _somebody_joined(self) -> bool:
+        """A device that joins cannot tell a deletion from what never was."""
+        return any(each.foreign for each in self.members) or len(self.members) > 3
+
+    def _check_deleted_here(self, member: Member) -> None:
+        if self._somebody_joined():
+            return
+        for path, text in member.syncing.texts().items():
+            if (path, text) in member.deleted:
+                raise Violation(f"I7: {path} came back where it was deleted ({text[:20]})")
+
     def _check_deleted(self) -> None:
-        if any(each.foreign for each in self.members) or len(self.members) > 3:
-            # A device that joins cannot tell a deletion from what never was.
+        if self._somebody_joined():
             return
         self.counts["deletions"] += len(self._deleted)
         for path, text in self.members[0].syncing.texts().items():
@@ -464,6 +477,9 @@ def drive(fleet: Fleet, source: random.Random, steps: int, *, rate: float = 0.05
             crash = (source.choice(CRASHES), source.choice((1, 1, 2, 3))) if source.random() < 0.25 else None
             between = (source.choice(BETWEEN), meanwhile(member)) if source.random() < 0.5 else None
             fleet.sync(member, policy(), rate=rate, interference=Interference(crash, between))
+            if member.running is None and source.random() < 0.5:
+                # What its user does before the next sync is where half-done things would show.
+                fleet.delete(member, source.choice(PATHS))
         elif chance < 0.93:
             fleet.ahead = timedelta(days=source.choice((-400, -1, 0, 1, 400)))
         elif chance < 0.94:

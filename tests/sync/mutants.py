@@ -20,6 +20,7 @@ from core.sync.commit import Commit, Operation, log_key, stored_hash
 from core.sync.conflicting import Conflicting
 from core.sync.failpoints import reached
 from core.sync.local_tree import LocalTree
+from core.sync.log_reading import ReadCommit
 from core.sync.pulling import EVERYTHING, Pulled
 from core.sync.sending import Sender
 from core.sync.signing import Signer
@@ -96,6 +97,8 @@ def commit_counts_without_being_read_back(patch: pytest.MonkeyPatch) -> None:
                 self.tables.move_base(connection, self.area.id, each, commit.seq)
                 self.tables.not_pending(connection, self.area.id, each.path)
             self.tables.advance(connection, commit, stored_hash(data), data)
+            collected = self._puller._collected(ReadCommit(commit, data, stored_hash(data)))
+            self.tables.note_collected(connection, self.area.id, collected)
         return Pulled(1, {commit.id})
 
     patch.setattr(Sender, "try_commit", remembering)
