@@ -10,8 +10,7 @@ from core.agentfs.database import to_json
 from core.content_format import decode, encode, portable
 from core.errors import AccessDenied, BailiwickError
 from core.model import Item, JSONValue, Kind, Operation, Sensitivity
-from core.privacy import Action, Audience, Decision, Purpose, decide, redact
-from core.privacy.cleared import Cleared
+from core.privacy import Action, Audience, Cleared, Decision, Purpose, decide, redact
 
 
 def release(agentfs: AgentFS, item: Item, audience: Audience, purpose: Purpose, *, by: Actor) -> Cleared:

@@ -17,6 +17,7 @@ from core.privacy.boundaries import (
     report,
 )
 from core.privacy.classification import Classifier
+from core.privacy.cleared import Cleared
 from core.privacy.configuration import PRIVACY_FILE, load_rules
 from core.privacy.decision import (
     EVERY_TEAM,
@@ -43,6 +44,7 @@ __all__ = [
     "Audience",
     "AudienceKind",
     "Classifier",
+    "Cleared",
     "Confidence",
     "Considered",
     "Decision",

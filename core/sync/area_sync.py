@@ -24,7 +24,7 @@ from core.errors import (
     WorkspaceUnusable,
 )
 from core.ids import new_id
-from core.privacy.cleared import Cleared
+from core.privacy import Cleared
 from core.remote.store import ObjectStore, checked_key
 from core.sync.areas import AreaLocks
 from core.sync.audit_heads import record_now

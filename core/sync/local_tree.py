@@ -20,8 +20,7 @@ from core.conflicts.records import ConflictStore
 from core.disclosure.release import release, release_packed
 from core.errors import InvalidInput, SealBroken, WorkspaceUnusable
 from core.model import Item, JSONObject, Level
-from core.privacy import Audience, AudienceKind, Purpose
-from core.privacy.cleared import Cleared
+from core.privacy import Audience, AudienceKind, Cleared, Purpose
 from core.sync import things
 from core.sync.arriving import Arrival, Arrivals
 from core.sync.commit import Operation, checked_path

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from core.errors import RemoteUnreachable
 from core.ids import sha256_hex
-from core.privacy.cleared import Cleared
+from core.privacy import Cleared
 from core.remote.store import ObjectFacts, ObjectStore
 from core.sync.areas import AreaLocks
 from core.sync.commit import Commit, Place, body_of, encode, log_key
