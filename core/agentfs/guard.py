@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -177,6 +178,10 @@ class Guard:
             names = {self.settings.user, getpass.getuser()}
         except (KeyError, OSError):
             names = {self.settings.user}
+        home = os.path.expanduser("~")
+        if os.path.basename(home) not in names:
+            # A home folder that no name and no usual place gives away.
+            names.add(home)
         host = platform.node()
         return Classifier(
             tuple(sorted(name for name in names if len(name) > 2)),
