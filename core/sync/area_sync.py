@@ -9,22 +9,18 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
 from core.errors import (
-    BailiwickError,
     InvalidInput,
     RemoteRefused,
     RemoteUnreachable,
     SealBroken,
-    WorkspaceUnusable,
 )
 from core.ids import new_id
-from core.privacy import Cleared
 from core.remote.store import ObjectStore, checked_key
 from core.sync.areas import AreaLocks
 from core.sync.audit_heads import record_now
@@ -35,16 +31,13 @@ from core.sync.commit import (
     Commit,
     Operation,
     Place,
-    checked_path,
-    told_size,
 )
 from core.sync.devices import Devices
-from core.sync.failpoints import reached
 from core.sync.fetching import Fetcher
-from core.sync.local_tree import LocalTree, Outgoing
+from core.sync.local_tree import LocalTree
 from core.sync.log_reading import LogReader
 from core.sync.moving import UNWATCHED, Watch
-from core.sync.packing import Encoding
+from core.sync.outbox import Draft, Outbox
 from core.sync.published_files import PublishedDocuments
 from core.sync.pulling import EVERYTHING, FetchPolicy, Foreseen, Pulled, Puller
 from core.sync.readable import as_read, zipped
@@ -53,39 +46,17 @@ from core.sync.releasing import Releasing, view_key
 from core.sync.segments import LARGEST_SEGMENT, SEGMENT, write_segment
 from core.sync.sending import Sender, publish
 from core.sync.signing import Signer
-from core.sync.tables import Base, SyncTables
-from core.sync_model import Area, AreaKind, Change, Direction, PlannedChange
+from core.sync.tables import SyncTables
+from core.sync_model import Area, AreaKind
 
 _log = logging.getLogger(__name__)
-_SCAN = 2000
-_MOST_AT_ONCE = 2000
-_MOST_BYTES = 64 * 1024 * 1024
-_MOST_TOLD = 8 * 1024 * 1024
 _TRIES = 40
 _NOTE_SECONDS = 30.0
 _LACKING_SECONDS = 30.0
 _LONGEST_LACKING_SECONDS = 3600.0
-MANY_DELETED = 10
 IDLE_LOOK_SECONDS = 3600.0
 COMMIT_LOOK_SECONDS = 60.0
 """How long it holds that the end of the log was there as this device knows it: while idle, and before a commit."""
-
-
-class _Waits(Exception):
-    """What changed here is compared with what is not here yet before it goes up."""
-
-
-class AsksFirst(BailiwickError):
-    """A safety brake: the sync goes on only when the person says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """One operation to be committed, and the content that goes with it, if it is not in the area yet."""
-
-    operation: Operation
-    cleared: Cleared | None = None
-    encoding: Encoding = Encoding.NONE
 
 
 Build = Callable[[], Sequence[Draft]]
@@ -125,14 +96,13 @@ class AreaSync:
         user: str,
         watch: Watch = UNWATCHED,
         pause: Callable[[float], None] = time.sleep,
+        after: Callable[[AreaSync], None] | None = None,
     ) -> None:
-        """``pause`` waits between two tries to commit, where others commit at the same time."""
+        """``pause`` waits between two tries to commit, where others commit at the same time; ``after`` ends a run."""
         self.area = area
         self.tables = SyncTables(agentfs.database)
         self._agentfs = agentfs
         self._store = store
-        self._tree = tree
-        self._user = user
         self._locks = locks
         self._signer = signer
         self._watch = watch
@@ -143,13 +113,14 @@ class AreaSync:
         self._head_seen_at = float("-inf")
         self._noted_at = float("-inf")
         self._cut = 0
-        self._followed: tuple[int, int] | None = None
+        self._after = after
         self._lacked_under: FetchPolicy | None = None
         self._lacking_at = 0.0
         self._lacking_wait = _LACKING_SECONDS
         self._asked: set[tuple[str, str]] = set()
         published = PublishedDocuments(store, self.tables, user)
         self._releasing = Releasing(agentfs, tree, area, user, published) if area.kind is not AreaKind.USER else None
+        self.outbox = Outbox(area, self.tables, tree, self._releasing)
         self.tables.open_area(area)
 
     # The whole
@@ -162,11 +133,12 @@ class AreaSync:
         """
         result = AreaResult()
         self.pull(result, policy)
-        self.scan()
+        self.outbox.scan()
         self._fetch_lacking(result, policy)
         self._push(result, policy, approved=approved or self.area.kind is not AreaKind.USER)
         self._take_back(result)
-        self._follow_libraries()
+        if self._after is not None:
+            self._after(self)
         if result.sent or result.received or time.monotonic() - self._noted_at > _NOTE_SECONDS:
             self.tables.set_synced(self.area.id)
             self._noted_at = time.monotonic()
@@ -205,27 +177,6 @@ class AreaSync:
                 result.took(self._puller.fetch_known([path for path, _ in asked]))
                 self._asked.update(asked)
 
-    def scan(self) -> None:
-        """Note in the outbox what changed here since it was last looked; looks at what changed alone."""
-        area = self.area.id
-        position = self.tables.position(area).scanned
-        while True:
-            found, reached_position = self._tree.changed_since(position, _SCAN)
-            changed: list[tuple[str, int]] = []
-            level: list[str] = []
-            for each in found:
-                base = self.tables.base(area, each.path)
-                if each.version == (base.agreed if base is not None else None):
-                    level.append(each.path)
-                else:
-                    changed.append((each.path, each.size))
-            if found or reached_position != position:
-                self.tables.note_scanned(area, reached_position, changed, level)
-                reached("after-scan")
-            if not found:
-                return
-            position = reached_position
-
     def fetch(self, paths: Sequence[str]) -> AreaResult:
         """Get the content of what is known but not here. Raises NotFound for what is not known, and as ``run``."""
         result = AreaResult()
@@ -244,16 +195,6 @@ class AreaSync:
     def foresee(self, policy: FetchPolicy = EVERYTHING) -> Foreseen:
         """What a pull would do. Raises as ``pull``; changes nothing."""
         return self._puller.foresee(policy)
-
-    def outgoing(self) -> Iterator[PlannedChange]:
-        """What a push would do; looks what changed here."""
-        self.scan()
-        for each in self.tables.pending(self.area.id):
-            if self._releasing is not None and self._releasing.outgoing(each.path) is None:
-                continue
-            gone = self._tree.version(each.path) is None
-            change = Change.DELETE if gone else Change.PUT
-            yield PlannedChange(self.area.id, Direction.UP, change, each.path, 0 if gone else each.size)
 
     # Committing
 
@@ -311,100 +252,17 @@ class AreaSync:
 
     def _push(self, result: AreaResult, policy: FetchPolicy, *, approved: bool) -> None:
         if not approved:
-            self.brake()
+            self.outbox.brake()
         sent: dict[str, Place] = {}
         while True:
             tried: list[str] = []
 
             def build(tried: list[str] = tried) -> Sequence[Draft]:
-                self.scan()
-                return self._drafts(tried, result, policy)
+                self.outbox.scan()
+                return self.outbox.drafts(tried, result.problems, policy)
 
             if not self.commit(build, result, policy, sent=sent):
                 return
-
-    def brake(self) -> None:
-        """Raise AsksFirst when more than half of what both sides agreed on would be deleted."""
-        area = self.area.id
-        waiting, _ = self.tables.pending_counts(area)
-        if waiting <= MANY_DELETED or waiting * 2 <= (count := self.tables.count(area)):
-            return
-        deleted = sum(1 for each in self.tables.pending(area) if self._tree.version(each.path) is None)
-        if deleted > MANY_DELETED and deleted * 2 > count:
-            raise AsksFirst(
-                f"{deleted:,} of {count:,} items were deleted here, and would be deleted on your other devices.",
-                "`bailiwick sync --yes` deletes them there; restore a snapshot or a backup if that was not meant.",
-            )
-
-    def _drafts(self, left_out: list[str], result: AreaResult, policy: FetchPolicy) -> list[Draft]:
-        """The next operations from the outbox; what is level already leaves it."""
-        # What is shared was shared on purpose, and does not wait for a quiet time.
-        at_most = policy.sends_at_most if self._releasing is None else None
-        while True:
-            waiting = self.tables.pending(self.area.id, _MOST_AT_ONCE + len(left_out), at_most=at_most)
-            before = len(left_out)
-            drafts, level = self._drafted([each.path for each in waiting], left_out, result)
-            with self.tables.database.transaction() as connection:
-                for path in level:
-                    self.tables.not_pending(connection, self.area.id, path)
-            if drafts or not (level or len(left_out) > before):
-                return drafts
-
-    def _drafted(self, paths: Sequence[str], left_out: list[str], result: AreaResult) -> tuple[list[Draft], list[str]]:
-        """The operations for as many of ``paths`` as one commit holds, and those of them that are level already."""
-        area = self.area.id
-        drafts: list[Draft] = []
-        level: list[str] = []
-        size = told = 0
-        for path in paths:
-            if len(drafts) >= _MOST_AT_ONCE or size > _MOST_BYTES or told > _MOST_TOLD:
-                break
-            if path in left_out:
-                continue
-            base = self.tables.base(area, path)
-            if base is not None and not self._is_own(base):
-                level.append(path)
-                continue
-            try:
-                draft = self._next(path, base)
-                told += told_size(draft.operation) if draft is not None else 0
-            except _Waits:
-                left_out.append(path)
-            except (InvalidInput, WorkspaceUnusable, SealBroken) as refused:
-                left_out.append(path)
-                result.problems.append(f"{path}: {refused.message}")
-            else:
-                if draft is None:
-                    level.append(path)
-                else:
-                    drafts.append(draft)
-                    size += draft.operation.size
-        return drafts, level
-
-    def _next(self, path: str, base: Base | None) -> Draft | None:
-        """What is to be told of the path, ``None`` where both sides are level. Raises _Waits."""
-        if base is not None and not base.present and self._releasing is None:
-            if self._tree.version(path) == base.here:
-                return None
-            raise _Waits
-        outgoing = self._outgoing(checked_path(path))
-        before = base.version if base is not None else None
-        if (outgoing.version if outgoing is not None else None) == before:
-            return None
-        if outgoing is not None:
-            return self._draft(outgoing, before)
-        if base is None or not base.present:
-            return None
-        if base.place is not None and self._releasing is not None:
-            self.tables.note_taken_back(self.area.id, path, base.place.key)
-        return Draft(Operation(path, Change.DELETE, before, None))
-
-    def _outgoing(self, path: str) -> Outgoing | None:
-        return self._tree.outgoing(path) if self._releasing is None else self._releasing.outgoing(path)
-
-    def _is_own(self, base: Base) -> bool:
-        """Whether what both sides agreed on is this user's to change: in the user's own area everything is."""
-        return self._releasing is None or base.header.get("owner") == self._releasing.user
 
     def _show(self, drafts: Sequence[Draft]) -> None:
         """Put what was shared with everybody where everybody can read it."""
@@ -437,22 +295,6 @@ class AreaSync:
             else:
                 self.tables.forget_taken_back(area, path, key)
 
-    def _follow_libraries(self) -> None:
-        """Take documents that were unshared out of published libraries, and have the index tell what there is."""
-        if self.area.kind is not AreaKind.SHARED:
-            return
-        position = self.tables.position(self.area.id)
-        if self._followed == (position.seq, position.scanned):
-            return
-        # Imported here: they commit by way of this module.
-        from core.sync.publishing import take_back_unshared, write_index
-
-        owner = Actor(ActorKind.PERSON, self._user, "sync")
-        take_back_unshared(self._agentfs, self._store, self, by=owner)
-        if write_index(self._agentfs, self._store, self.tables):
-            position = self.tables.position(self.area.id)
-            self._followed = (position.seq, position.scanned)
-
     def send_again(self, keys: set[str], result: AreaResult) -> int:
         """Send the content of the objects ``keys`` again, under new names, as far as it is here; how many paths."""
         wanted = {path for key in keys for path, _ in self.tables.places_in(self.area.id, key)}
@@ -462,7 +304,7 @@ class AreaSync:
             drafts = []
             for path in sorted(wanted - done)[:MOST_CHANGES]:
                 base = self.tables.base(self.area.id, path)
-                outgoing = self._outgoing(path) if base is not None and base.present else None
+                outgoing = self.outbox.outgoing(path) if base is not None and base.present else None
                 if (
                     base is None
                     or outgoing is None
@@ -472,29 +314,13 @@ class AreaSync:
                 ):
                     done.add(path)
                 else:
-                    drafts.append(self._draft(outgoing, base.version, anew=True))
+                    drafts.append(self.outbox.draft(outgoing, base.version, anew=True))
             return drafts
 
         sent = 0
         while count := self.commit(build, result):
             sent += count
         return sent
-
-    def _draft(self, outgoing: Outgoing, before: str | None, *, anew: bool = False) -> Draft:
-        place = None if anew else self.tables.place_of_content(self.area.id, outgoing.content)
-        operation = Operation(
-            outgoing.path,
-            Change.PUT,
-            before,
-            outgoing.version,
-            outgoing.kind,
-            outgoing.item_id,
-            outgoing.header,
-            outgoing.content,
-            outgoing.size,
-            place,
-        )
-        return Draft(operation, outgoing.cleared if place is None else None, outgoing.encoding)
 
     @staticmethod
     def _placed(sender: Sender, drafts: Sequence[Draft], sent: dict[str, Place]) -> list[Operation]:

@@ -15,8 +15,9 @@ from core.ids import new_id
 from core.model import JSONValue
 from core.remote.store import ObjectInfo, ObjectStore
 from core.sync.approval import REQUESTS
-from core.sync.area_sync import AreaResult, AreaSync, Draft
+from core.sync.area_sync import AreaResult, AreaSync
 from core.sync.commit import Operation
+from core.sync.outbox import Draft
 from core.sync.tables import SyncTables
 from core.sync_model import Change
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from core.agentfs.database import now
 from core.errors import BailiwickError, RemoteRefused, RemoteUnreachable
 from core.remote.store import ObjectStore
-from core.sync.area_sync import AreaResult, AreaSync, AsksFirst
+from core.sync.area_sync import AreaResult, AreaSync
 from core.sync.budget import BudgetUsed
 from core.sync.moving import SyncCancelled
+from core.sync.outbox import AsksFirst
 from core.sync.prices import PriceList
 from core.sync.pulling import FetchPolicy
 from core.sync.tables import SyncTables

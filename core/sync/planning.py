@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from math import ceil
 
 from core.agentfs.agentfs import AgentFS
-from core.sync.area_sync import AreaSync, AsksFirst
+from core.sync.area_sync import AreaSync
 from core.sync.log_reading import AHEAD
+from core.sync.outbox import AsksFirst
 from core.sync.planner import Step
 from core.sync.prices import PriceList
 from core.sync.pulling import PUBLISHED, FetchPolicy, Foreseen
@@ -30,7 +31,7 @@ def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -
     asks = ""
     for area in areas:
         foreseen = area.foresee(policy)
-        up = list(area.outgoing())
+        up = list(area.outbox.changes())
         changes += [*_down(area, foreseen), *up]
         reads, read = foreseen.reads(), foreseen.commits
         # Where both sides differ, what is made of that goes up besides, and what both were made of is read.
@@ -44,7 +45,7 @@ def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -
             bytes_down=sum(span.end - span.first for span in reads),
         )
         try:
-            area.brake()
+            area.outbox.brake()
         except AsksFirst as question:
             asks = asks or question.message
     return SyncPlan(tuple(changes), operations, prices.cost(operations), asks)

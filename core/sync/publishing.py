@@ -6,9 +6,7 @@ under its hash, committed, and then copied over the readable key, so that nothin
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +18,6 @@ from core.content_format import decode
 from core.disclosure.release import release
 from core.disclosure.sharing import share
 from core.errors import AccessDenied, InvalidInput, NotFound, RemoteRefused
-from core.ids import sha256_hex, stable_id
 from core.library.published_format import (
     METADATA,
     LibraryName,
@@ -31,29 +28,21 @@ from core.library.published_format import (
     publishable,
     write_library,
 )
-from core.library.published_reading import read_vectors
-from core.model import Item, JSONObject, JSONValue, Kind
-from core.privacy import Audience, AudienceKind, Purpose
+from core.model import Item, Kind
+from core.privacy import Audience, Purpose
 from core.remote.store import ObjectStore
-from core.sync.area_sync import AreaResult, AreaSync, Draft
-from core.sync.commit import Operation, Place
+from core.sync.area_sync import AreaResult, AreaSync
 from core.sync.library_catalogue import (
     SHARED,
     RemoteLibrary,
-    catalogue,
-    documents_here,
     remote_libraries,
     write_index,
 )
+from core.sync.library_files import publish_files, require_publisher
 from core.sync.library_pull import PulledLibrary, pull
-from core.sync.packing import Encoding
-from core.sync.published_files import PublishedDocuments, paths_of, published_files
+from core.sync.published_files import paths_of
 from core.sync.pulling import PUBLISHED
-from core.sync.readable import library_facts, zipped
-from core.sync.readable_view import copy_over, require_gone
-from core.sync.sending import AT_ONCE, publish
-from core.sync.tables import Base, SyncTables
-from core.sync_model import Change
+from core.sync.tables import SyncTables
 
 if TYPE_CHECKING:
     from core.index.vectors import ModelIdentity, Vectors
@@ -63,12 +52,9 @@ __all__ = [
     "PulledLibrary",
     "Pushed",
     "RemoteLibrary",
-    "TakenBack",
     "pull",
     "push",
     "remote_libraries",
-    "take_back_unshared",
-    "withdraw",
     "write_index",
 ]
 _NOTHING: frozenset[str] = frozenset()
@@ -83,15 +69,6 @@ class Pushed:
     vectors: bool
     files: int
     changed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TakenBack:
-    """What was taken out of a published version; ``left`` documents are published still, none where all of it went."""
-
-    name: LibraryName
-    documents: int
-    left: int
 
 
 def push(
@@ -116,7 +93,7 @@ def push(
     name = checked_name(*(str(first.get(each) or "") for each in ("language", "library", "version")))
     tables, result = SyncTables(agentfs.database), AreaResult()
     area.pull(result)
-    _require_publisher(tables, name, by.id)
+    require_publisher(tables, name, by.id)
     documents = _released(agentfs, items, name, by)
     rows, model = _vectors(agentfs, documents)
     files = write_library(
@@ -128,178 +105,12 @@ def push(
         published_by=by.id,
         license_name=_license(documents),
     )
-    changed = _publish(store, area, tables, name, files, by.id, broken)
+    changed = publish_files(store, area, tables, name, files, by.id, broken)
     if changed:
         _look_again(tables, items)
         agentfs.audit.record(by, "library.push", name.prefix, {"documents": len(documents)})
     write_index(agentfs, store, tables)
     return Pushed(name, len(documents), rows is not None, len(files), changed)
-
-
-def withdraw(agentfs: AgentFS, store: ObjectStore, area: AreaSync, name: LibraryName, *, by: Actor) -> TakenBack:
-    """Take a published version out of the remote, and look that it is gone. The documents stay here, shared no more.
-
-    Raises NotFound where it is not published, AccessDenied where another published it, RemoteRefused where something of
-    it is still there afterwards. What others pulled, and caches on the way, keep what they have.
-    """
-    tables = SyncTables(agentfs.database)
-    area.pull(AreaResult())
-    _require_publisher(tables, name, by.id)
-    published = tables.under(SHARED.id, name.prefix)
-    if not any(each.path == name.prefix + METADATA for each in published):
-        raise NotFound(
-            f"{name.library} {name.version} is not published.", "`bailiwick libraries --remote` lists what is."
-        )
-    items = [item for item in documents_here(agentfs, name) if item.owner == by.id]
-    for item in items:
-        agentfs.shares.remove(item.id, AudienceKind.PUBLIC.value, by=by)
-    _publish(store, area, tables, name, {}, by.id)
-    agentfs.audit.record(by, "library.withdraw", name.prefix, {"files": len(published)})
-    write_index(agentfs, store, tables, at_once=True)
-    return TakenBack(name, len(items), 0)
-
-
-def take_back_unshared(agentfs: AgentFS, store: ObjectStore, area: AreaSync, *, by: Actor) -> list[TakenBack]:
-    """Take documents that were unshared out of the versions that ``by`` published; the others stay as they were.
-
-    Raises as ``withdraw``.
-    """
-    tables = SyncTables(agentfs.database)
-    taken: list[TakenBack] = []
-    for name, owner, _ in list(catalogue(tables)):
-        if owner == by.id and (unshared := _unshared(agentfs, name, by)):
-            published = PublishedDocuments(store, tables, by.id).paths(name)
-            gone = {path for item in unshared for path in paths_of(item, name)} & published
-            if gone == published:
-                taken.append(withdraw(agentfs, store, area, name, by=by))
-            elif gone:
-                taken.append(_correct(agentfs, store, area, name, gone, by))
-    return taken
-
-
-def _correct(
-    agentfs: AgentFS, store: ObjectStore, area: AreaSync, name: LibraryName, gone: Collection[str], by: Actor
-) -> TakenBack:
-    """Publish what is published without the documents ``gone``."""
-    tables = SyncTables(agentfs.database)
-    published = published_files(store, tables, name)
-    metadata = published.metadata()
-    documents, data = published.documents(metadata), published.vectors(metadata)
-    kept = [each for each in documents if each.path not in gone]
-    rows = read_vectors(data, metadata) if data is not None else None
-    if rows is not None:
-        stays = [each.path not in gone for each in documents for _ in each.content.passages]
-        rows = rows[stays]
-    files = write_library(
-        name,
-        kept,
-        vectors=rows,
-        model=metadata.model,
-        published_at=metadata.published_at,
-        published_by=metadata.published_by,
-        license_name=metadata.license,
-    )
-    _publish(store, area, tables, name, files, by.id)
-    left_out = len(documents) - len(kept)
-    agentfs.audit.record(by, "library.correct", name.prefix, {"documents": len(kept), "taken_back": left_out})
-    write_index(agentfs, store, tables)
-    return TakenBack(name, left_out, len(kept))
-
-
-def _publish(
-    store: ObjectStore,
-    area: AreaSync,
-    tables: SyncTables,
-    name: LibraryName,
-    files: Mapping[str, bytes],
-    user: str,
-    broken: Collection[str] = _NOTHING,
-) -> bool:
-    """Make ``files`` what is published under ``name``; says whether that changed anything.
-
-    Raises RemoteRefused where something that is published no more is still there afterwards.
-    """
-    before = {each.path: each for each in tables.under(SHARED.id, name.prefix)}
-    changed, result = False, AreaResult()
-
-    def build() -> Sequence[Draft]:
-        return _drafts(store, tables, name, files, user, broken)
-
-    while area.commit(build, result):
-        changed = True
-    copy_over(store, tables, name.prefix, files)
-    require_gone(store, tables, before.values())
-    return changed
-
-
-def _drafts(
-    store: ObjectStore,
-    tables: SyncTables,
-    name: LibraryName,
-    files: Mapping[str, bytes],
-    user: str,
-    broken: Collection[str],
-) -> list[Draft]:
-    """Operations for what is not published so yet; its content is put first."""
-    known = {each.path: each for each in tables.under(SHARED.id, name.prefix) if each.kind == PUBLISHED}
-    for each in known.values():
-        _require_owner(each, user)
-    put: list[Callable[[], Draft | None]] = []
-    for file, data in files.items():
-        base = known.pop(name.prefix + file, None)
-        if base is None or base.version != sha256_hex(data) or (base.place is not None and base.place.key in broken):
-            put.append(_Putting(store, tables, name, file, data, base, user, _facts_of(files)))
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        drafts = [draft for draft in pool.map(lambda each: each(), put) if draft is not None]
-    return [*drafts, *(Draft(Operation(each.path, Change.DELETE, each.version, None)) for each in known.values())]
-
-
-@dataclass(frozen=True, slots=True)
-class _Putting:
-    """One file that is to be put, and the operation that tells of it."""
-
-    store: ObjectStore
-    tables: SyncTables
-    name: LibraryName
-    file: str
-    data: bytes
-    base: Base | None
-    user: str
-    about: JSONObject
-
-    def __call__(self) -> Draft | None:
-        path, stored, facts = self.name.prefix + self.file, zipped(self.data), library_facts(self.file)
-        digest, version = sha256_hex(stored), sha256_hex(self.data)
-        before = self.base.place if self.base is not None and self.base.version == version else None
-        if before is not None and before.sha256 == digest:
-            # What lies there is known to be broken.
-            publish(self.store, before.key, stored, facts, replace=True)
-            return None
-        key = path
-        if self.base is not None or not publish(self.store, path, stored, facts, replace=False):
-            # A correction, or something that lies there though no commit tells of it: the log points past it.
-            key = self.tables.free_key(SHARED.id, f".bailiwick/blobs/{SHARED.id}/{digest[:2]}/{digest}")
-            publish(self.store, key, stored, facts, replace=False)
-        about = self.about if self.file == METADATA else {}
-        header: dict[str, JSONValue] = {"kind": PUBLISHED, "owner": self.user, "file": self.file, **about}
-        operation = Operation(
-            path,
-            Change.PUT,
-            self.base.version if self.base is not None else None,
-            version,
-            PUBLISHED,
-            stable_id(path),
-            header,
-            version,
-            len(self.data),
-            Place(key, 0, len(stored), digest, Encoding.NONE),
-        )
-        return Draft(operation)
-
-
-def _facts_of(files: Mapping[str, bytes]) -> JSONObject:
-    held = json.loads(files[METADATA])
-    return {"published_at": held["published_at"]}
 
 
 def _items(agentfs: AgentFS, target: str, by: Actor) -> list[Item]:
@@ -356,20 +167,6 @@ def _released(agentfs: AgentFS, items: Sequence[Item], name: LibraryName, by: Ac
     return documents
 
 
-def _unshared(agentfs: AgentFS, name: LibraryName, by: Actor) -> list[Item]:
-    """The user's documents of the library that everybody gets no more: unshared, kept back, or sensitive by now."""
-    from core.privacy import Action, decide
-
-    found = []
-    for item in documents_here(agentfs, name):
-        if item.owner == by.id:
-            subject = agentfs.permissions.subject(item)
-            decision = decide(agentfs.guard.rules, subject, Audience.public(), Purpose.PUSH)
-            if decision.action is not Action.ALLOW:
-                found.append(item)
-    return found
-
-
 def _vectors(agentfs: AgentFS, documents: Sequence[PublishedDocument]) -> tuple[Vectors | None, ModelIdentity | None]:
     """The rows of all passages with their model, both ``None`` where one has no vector yet."""
     import numpy as np
@@ -411,14 +208,3 @@ def _look_again(tables: SyncTables, items: Sequence[Item]) -> None:
         with tables.database.transaction() as connection:
             for item in single:
                 tables.add_pending(connection, SHARED.id, item.path)
-
-
-def _require_publisher(tables: SyncTables, name: LibraryName, user: str) -> None:
-    known = tables.base(SHARED.id, name.prefix + METADATA)
-    if known is not None:
-        _require_owner(known, user)
-
-
-def _require_owner(known: Base, user: str) -> None:
-    if (owner := known.header.get("owner")) != user:
-        raise AccessDenied(f"{known.path} was published by {owner}, who alone corrects it.")

@@ -162,6 +162,7 @@ class RemoteLink:
         from core.sync.local_tree import LocalTree
         from core.sync.signing import device_signer
         from core.sync.teams import Teams
+        from core.sync.withdrawing import LibraryUpkeep
 
         user, teams = self._settings.user.id, Teams(self._agentfs)
         tree = LocalTree(self._agentfs, user, self.device_name)
@@ -185,6 +186,7 @@ class RemoteLink:
                     device_signer(self._agentfs),
                     user=user,
                     watch=self.watch,
+                    after=LibraryUpkeep(self._agentfs, store, user) if area.kind is AreaKind.SHARED else None,
                 )
         return list(self._areas.values())
 

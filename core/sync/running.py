@@ -129,7 +129,7 @@ class Runner:
             budget.require(planned(areas, budget.prices, policy).operations)
 
     def _note(self, outcome: Outcome) -> None:
-        from core.sync.area_sync import AsksFirst
+        from core.sync.outbox import AsksFirst
 
         error = outcome.error
         if error is not None and not isinstance(error, AsksFirst | SyncCancelled):

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from core.sync.approval import JoinRequest
     from core.sync.garbage import Collected
     from core.sync.joining import Founded, Joined, JoinWay
-    from core.sync.publishing import PulledLibrary, Pushed, RemoteLibrary, TakenBack
+    from core.sync.publishing import PulledLibrary, Pushed, RemoteLibrary
     from core.sync.verify import VerifyProgress
+    from core.sync.withdrawing import TakenBack
 
 
 class SyncService:
@@ -200,11 +201,12 @@ class SyncService:
         """Take ``LIBRARY[@VERSION]``, which the user published, out of the remote, and look that it is gone.
 
         Its documents are shared no more. Raises NotFound where it is not published, and as
-        ``core.sync.publishing.withdraw``.
+        ``core.sync.withdrawing.withdraw``.
         """
         from core.sync.area_sync import AreaResult
         from core.sync.library_catalogue import find_library
-        from core.sync.publishing import SHARED, withdraw
+        from core.sync.publishing import SHARED
+        from core.sync.withdrawing import withdraw
 
         self._link.budget.require()
         with self._link.using() as store:

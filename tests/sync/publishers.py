@@ -26,6 +26,7 @@ from core.sync.publishing import Pushed, push
 from core.sync.signing import device_signer
 from core.sync.tables import SyncTables
 from core.sync.teams import Teams
+from core.sync.withdrawing import LibraryUpkeep
 from core.sync_model import Area
 from tests.index.indexing import vector_of
 from tests.sync.machines import Machines
@@ -63,6 +64,7 @@ class Publisher:
             device_signer(self.agentfs),
             user=self.user,
             pause=lambda seconds: None,
+            after=LibraryUpkeep(self.agentfs, self.store, self.user) if area == SHARED else None,
         )
 
     def sync(self, area: Area = SHARED) -> AreaResult:

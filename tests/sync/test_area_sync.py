@@ -9,7 +9,7 @@ import pytest
 
 from core.conflicts.records import ConflictStore
 from core.remote.folder import FolderStore
-from core.sync.area_sync import AsksFirst
+from core.sync.outbox import AsksFirst
 from core.sync.pulling import FetchPolicy
 from tests.sync.syncing import Syncing, join
 

@@ -20,10 +20,11 @@ from core.ids import sha256_hex
 from core.library.published_format import METADATA
 from core.remote.folder import FolderStore
 from core.remote.https import HttpsStore
-from core.sync.area_sync import AreaResult, Draft
+from core.sync.area_sync import AreaResult
 from core.sync.commit import Operation, Place
 from core.sync.library_catalogue import INDEX, remote_libraries
 from core.sync.library_pull import pull
+from core.sync.outbox import Draft
 from core.sync.packing import Encoding
 from core.sync.publishing import push
 from core.sync_model import Change

@@ -22,8 +22,8 @@ from core.remote.folder import FolderStore
 from core.sync import failpoints
 from core.sync.library_catalogue import remote_libraries, write_index
 from core.sync.library_pull import pull
-from core.sync.publishing import withdraw
 from core.sync.readable_view import rebuild_view, view_damages
+from core.sync.withdrawing import withdraw
 from core.sync_model import Area, AreaKind, DamageKind
 from tests.agentfs.canaries import new_canary
 from tests.index.indexing import vector_of
