@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "push": ("tui.commands.push:push", "Publish a library to everybody who can read the remote."),
     "verify": ("tui.commands.verify:verify", "Whether everything in the remote is there, and is what it was."),
     "repair": ("tui.commands.repair:repair", "Mend the remote from what this device has."),
+    "conflicts": ("tui.commands.conflicts:conflicts", "What two sides changed differently, with every version."),
     "cache": ("tui.commands.cache:cache", "What was read from the remote and is kept; pin it, make room."),
     "teams": ("tui.commands.teams:teams", "Who is in a team, by cards that people give each other."),
     "keys": ("tui.commands.keys:keys", "What unlocks the sealed contents of the workspace."),

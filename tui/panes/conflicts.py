@@ -1,4 +1,4 @@
-"""The conflicts pane: explained, until two machines or agents can disagree."""
+"""The conflicts pane: explained, until rulings can be made in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class ConflictsPane(ExplainedPane):
         "side changed, and the result of your choices before it is applied."
     )
     MISSING = (
-        "Nothing can conflict yet: there is one writer, this machine. Conflicts arrive with sync and with agents that "
-        "share state."
+        "Rulings. Where two machines changed the same thing, every version is kept, the one that came first in the log "
+        "holds for now, and work goes on. `bailiwick conflicts list` names what is in conflict, `bailiwick conflicts "
+        "show ID` shows every version; write what shall hold as a new version."
     )
-    CARD = "None: there is one writer, this machine."
+    CARD = "Every version is kept."
