@@ -10,7 +10,7 @@ import base64
 import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -19,6 +19,7 @@ from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text, now, to_json, to_text, translated
 from core.agentfs.items import ItemWrite, Written
+from core.conflicts.outcomes import Outcome, outcome_json, read_outcome
 from core.errors import InvalidInput, NotFound
 from core.ids import sha256_hex, stable_id
 from core.model import JSONObject, JSONValue, Kind, Level, Sensitivity
@@ -52,11 +53,21 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A supervisor agent was asked for a ruling, and has ``until`` then to give it."""
+
+    agent: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictRecord:
     """One conflict. ``base`` is what both sides began with, ``None`` where there was nothing.
 
-    ``others`` are further versions of the same object that were made of the same base. ``outcome`` says how it was
-    resolved, empty while it is open. ``kind`` is the item's, or ``agent``.
+    ``local`` is what was set aside, ``remote`` what stood at the object when the conflict was found. ``others`` are
+    further versions of the same object that were made of the same base. ``outcome`` says how it was resolved, ``None``
+    while it is open; ``reserved`` why nobody but the person decides, empty where no rule did. ``kind`` is the item's,
+    ``agent``, or ``claim``.
     """
 
     id: str
@@ -69,7 +80,9 @@ class ConflictRecord:
     opened_at: datetime
     updated_at: datetime
     others: tuple[Side, ...] = ()
-    outcome: JSONObject = field(default_factory=dict)
+    outcome: Outcome | None = None
+    reserved: str = ""
+    asked: Asked | None = None
 
     @property
     def item_path(self) -> str:
@@ -202,8 +215,12 @@ def write_record(record: ConflictRecord) -> bytes:
     }
     if record.others:
         told["others"] = [_told(each) for each in record.others]
-    if record.outcome:
-        told["outcome"] = dict(record.outcome)
+    if record.outcome is not None:
+        told["outcome"] = outcome_json(record.outcome)
+    if record.reserved:
+        told["reserved"] = record.reserved
+    if record.asked is not None:
+        told["asked"] = {"agent": record.asked.agent, "until": to_text(record.asked.until)}
     return to_json(told).encode()
 
 
@@ -224,7 +241,9 @@ def read_record(data: bytes) -> ConflictRecord:
             opened_at=from_text(told["opened_at"]),
             updated_at=from_text(told["updated_at"]),
             others=tuple(_side(each) for each in told.get("others", [])),
-            outcome=dict(told.get("outcome", {})),
+            outcome=read_outcome(told["outcome"]) if told.get("outcome") else None,
+            reserved=_text(told.get("reserved", "")),
+            asked=Asked(_text(told["asked"]["agent"]), from_text(told["asked"]["until"])) if "asked" in told else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InvalidInput(f"This is no record of a conflict ({type(error).__name__}).") from None

@@ -9,8 +9,10 @@ from dataclasses import replace
 from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.guard import Guard
+from core.conflicts.outcomes import Outcome, RuledBy, Took
 from core.conflicts.records import ConflictStatus, ConflictStore, Side, more_private
 from core.content_format import decode
+from core.ids import sha256_hex
 from core.model import Item, Kind, Sensitivity
 from core.sync.arriving import Arrival
 from core.sync.commit import Operation
@@ -77,8 +79,20 @@ class Conflicting:
             by=self._by,
         )
         if item is None or arrival is None:
-            kept = "remote" if item is None else "local"
-            settled = replace(record, status=ConflictStatus.RESOLVED, outcome={"take": kept, "rule": EDIT_WINS})
+            kept = Took.REMOTE if item is None else Took.LOCAL
+            outcome = Outcome(
+                RuledBy.AUTOMATIC,
+                kept,
+                EDIT_WINS,
+                self._user,
+                self._agentfs.device,
+                record.updated_at,
+                _hash(record.base),
+                _hash(record.local),
+                _hash(record.remote),
+                _hash(record.remote if item is None else record.local),
+            )
+            settled = replace(record, status=ConflictStatus.RESOLVED, outcome=outcome)
             self._store.put_within(
                 connection, settled, owner=self._user, found=found, by=self._by, action="conflict.resolve"
             )
@@ -93,6 +107,10 @@ class Conflicting:
         if former is not None:
             found = more_private(found, guard.scan(former.decode("utf-8", "replace")))
         return found
+
+
+def _hash(side: Side | None) -> str | None:
+    return sha256_hex(side.content) if side is not None and side.content is not None else None
 
 
 def _is_same_but_cut(arrival: Arrival, plain: bytes) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.conflicts.outcomes import Outcome, RuledBy, Took
 from core.conflicts.records import (
     ConflictRecord,
     ConflictStatus,
@@ -21,6 +22,7 @@ from core.errors import InvalidInput
 
 PATH = "decisions/lamp"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+OUTCOME = Outcome(RuledBy.PERSON, Took.LOCAL, "It is newer.", "mara", "desk", START, None, "1", "2", "1")
 DELETED = Side(None)
 """A deletion is one thing, whoever did it: it has neither content nor header."""
 sides = st.builds(
@@ -49,7 +51,7 @@ def records(draw: st.DrawFn) -> ConflictRecord:
         opened,
         opened + timedelta(minutes=draw(st.integers(0, 3))),
         tuple(draw(st.lists(sides, max_size=2))),
-        {"take": "local"} if status is ConflictStatus.RESOLVED else {},
+        OUTCOME if status is ConflictStatus.RESOLVED else None,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from sync.two_devices import PERSON, USER, Device, carry, carry_changes, differ, former, open_device, operation
 
 from core.agentfs.items import ItemWrite
+from core.conflicts.outcomes import Took
 from core.conflicts.records import ConflictStatus, ConflictStore
 from core.errors import InvalidInput, Locked
 from core.model import Kind, Level, Sensitivity
@@ -139,7 +140,8 @@ def test_an_edit_wins_over_a_deletion_and_that_is_recorded(devices: tuple[Device
     record = store.get(store.all()[0].id)
     assert (record.status, store.count_open()) == (ConflictStatus.RESOLVED, 0)
     assert {record.local.version is None, record.remote.version is None} == {True, False}
-    assert record.outcome["take"] == ("local" if deletes == "desk" else "remote")
+    assert record.outcome is not None
+    assert record.outcome.took is (Took.LOCAL if deletes == "desk" else Took.REMOTE)
 
 
 def test_a_secret_in_any_of_the_versions_seals_the_record(devices: tuple[Device, Device]) -> None:
