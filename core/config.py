@@ -22,6 +22,9 @@ _CHOICES = {
     "search.mode": ("hybrid", "vector", "text"),
     "encryption.scope": ("sensitive", "all"),
     "sync.strategy": ("auto", "realtime", "adaptive", "on_demand"),
+    "conflicts.non_conflicting_edits": ("accept_all", "ask"),
+    "conflicts.complementary_changes": ("intelligent_merge", "ask"),
+    "conflicts.tool_boundary_conflicts": ("supervisor_decides", "ask"),
 }
 _MINIMUM = {
     "search.limit": 1,
@@ -43,6 +46,7 @@ _MINIMUM = {
     "sync.adaptive_poll_seconds": 1,
     "sync.adaptive_idle_seconds": 1,
     "sync.grace_hours": 24,
+    "conflicts.supervisor_seconds": 1,
 }
 _AT_LEAST = {
     "sync.good_ms": "sync.excellent_ms",
@@ -126,6 +130,37 @@ class SyncSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ConflictSettings:
+    """What is merged or ruled without a person; its defaults are those of ``config/bailiwick.yml``."""
+
+    non_conflicting_edits: str = "accept_all"
+    complementary_changes: str = "intelligent_merge"
+    tool_boundary_conflicts: str = "supervisor_decides"
+    same_file_conflicts: bool = False
+    assumption_conflicts: bool = True
+    critical_data_changes: bool = True
+    ranks: str = "validation, documentation, poc, research"
+    policy: str = ""
+    supervisor_agent: str = ""
+    supervisor_seconds: int = 60
+
+    @property
+    def rank_order(self) -> tuple[str, ...]:
+        """The types of agents in ``ranks``, the one with most say first."""
+        return tuple(name for each in self.ranks.split(",") if (name := each.strip()))
+
+    @property
+    def policy_rules(self) -> tuple[tuple[str, str], ...]:
+        """The pattern and the agent's name or type of each rule in ``policy``, in its order."""
+        return tuple(
+            (pattern.strip(), name.strip())
+            for each in self.policy.split(",")
+            if each.strip()
+            for pattern, _, name in [each.rpartition("=")]
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CacheSettings:
     memory_mb: int
     recent_mb: int
@@ -150,6 +185,7 @@ class Settings:
     audit: AuditSettings
     encryption: EncryptionSettings
     sync: SyncSettings
+    conflicts: ConflictSettings
     cache: CacheSettings
     screen: ScreenSettings
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -174,6 +210,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "audit": AuditSettings,
     "encryption": EncryptionSettings,
     "sync": SyncSettings,
+    "conflicts": ConflictSettings,
     "cache": CacheSettings,
     "screen": ScreenSettings,
 }
@@ -320,6 +357,11 @@ def _checked(key: str, value: object, where: str) -> str | int | bool:
         text = value or ""
         if key in _CHOICES and text not in _CHOICES[key]:
             raise ConfigurationError(f"{where}: {key} must be one of {', '.join(_CHOICES[key])}.")
+        if key == "conflicts.policy" and not all(all(rule) for rule in ConflictSettings(policy=text).policy_rules):
+            raise ConfigurationError(
+                f"{where}: {key} must be rules such as PATTERN=AGENT, separated by commas.",
+                "AGENT is an agent's name or a type of agents, for example docs/**=writer, src/**=poc.",
+            )
         return text
     names = {"bool": "true or false", "int": "a whole number", "str": "a text"}
     raise ConfigurationError(f"{where}: {key} must be {names[kind]}.")
