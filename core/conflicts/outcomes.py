@@ -10,6 +10,7 @@ from typing import Any
 from core.agentfs.database import from_text, to_text
 from core.model import JSONObject, JSONValue
 
+_HASHES = ("base", "local", "remote", "result", "before")
 _EPOCH = "1970-01-01T00:00:00+00:00"
 
 
@@ -40,7 +41,8 @@ class Took(StrEnum):
 class Outcome:
     """One ruling. ``who`` ruled on ``device``, ``at`` a moment; ``why`` is a sentence without any content.
 
-    The hashes are SHA-256 of the three contents and of the result, ``None`` where there is nothing.
+    The hashes are SHA-256 of the three contents, of the result, and of what stood ``before`` at the object; ``None``
+    where there is nothing.
     """
 
     by: RuledBy
@@ -53,11 +55,12 @@ class Outcome:
     local: str | None = None
     remote: str | None = None
     result: str | None = None
+    before: str | None = None
 
     @property
     def hashes(self) -> JSONObject:
-        """The four hashes by their names."""
-        return {"base": self.base, "local": self.local, "remote": self.remote, "result": self.result}
+        """The hashes by their names."""
+        return {name: getattr(self, name) for name in _HASHES}
 
 
 def outcome_json(outcome: Outcome) -> dict[str, JSONValue]:
@@ -80,7 +83,7 @@ def read_outcome(told: Any) -> Outcome:
     """
     if "rule" in told:
         return Outcome(RuledBy.AUTOMATIC, Took(told["take"]), _text(told["rule"]), "", "", from_text(_EPOCH))
-    hashes = [told[name] for name in ("base", "local", "remote", "result")]
+    hashes = [told[name] for name in _HASHES]
     if not all(each is None or isinstance(each, str) for each in hashes):
         raise TypeError("no hashes")
     return Outcome(

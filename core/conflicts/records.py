@@ -67,7 +67,8 @@ class ConflictRecord:
     ``local`` is what was set aside, ``remote`` what stood at the object when the conflict was found. ``others`` are
     further versions of the same object that were made of the same base. ``outcome`` says how it was resolved, ``None``
     while it is open; ``reserved`` why nobody but the person decides, empty where no rule did. ``kind`` is the item's,
-    ``agent``, or ``claim``.
+    ``agent``, or ``claim``. ``round`` counts how often it was opened again: a later round holds against an earlier one
+    on every device. An open record of a later round keeps the ``outcome`` that it was opened against.
     """
 
     id: str
@@ -83,6 +84,12 @@ class ConflictRecord:
     outcome: Outcome | None = None
     reserved: str = ""
     asked: Asked | None = None
+    round: int = 0
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Every version but the base."""
+        return (self.local, self.remote, *self.others)
 
     @property
     def item_path(self) -> str:
@@ -219,6 +226,8 @@ def write_record(record: ConflictRecord) -> bytes:
         told["outcome"] = outcome_json(record.outcome)
     if record.reserved:
         told["reserved"] = record.reserved
+    if record.round:
+        told["round"] = record.round
     if record.asked is not None:
         told["asked"] = {"agent": record.asked.agent, "until": to_text(record.asked.until)}
     return to_json(told).encode()
@@ -243,6 +252,7 @@ def read_record(data: bytes) -> ConflictRecord:
             others=tuple(_side(each) for each in told.get("others", [])),
             outcome=read_outcome(told["outcome"]) if told.get("outcome") else None,
             reserved=_text(told.get("reserved", "")),
+            round=_count(told.get("round", 0)),
             asked=Asked(_text(told["asked"]["agent"]), from_text(told["asked"]["until"])) if "asked" in told else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -264,13 +274,13 @@ def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
 def merged(one: ConflictRecord, other: ConflictRecord) -> ConflictRecord:
     """The record that two devices come to which each wrote one of these, in whichever order they hear of them.
 
-    What was resolved stays so, of two resolutions the one that was written first; every version that either knows is
-    kept.
+    The later round holds. Within one, what was resolved stays so, of two resolutions the one that was written first.
+    Every version that either knows is kept.
     """
     if one.id != other.id or one.path != other.path:
         raise InvalidInput("These are records of different conflicts.")
     first, second = sorted((one, other), key=_precedence)
-    sides = _different((*_sides(first), *_sides(second)))
+    sides = _different((*first.sides, *second.sides))
     kept = {each.version for each in (first.local, first.remote)}
     return replace(
         first,
@@ -281,20 +291,22 @@ def merged(one: ConflictRecord, other: ConflictRecord) -> ConflictRecord:
     )
 
 
-def _precedence(record: ConflictRecord) -> tuple[bool, str, bytes]:
+def _precedence(record: ConflictRecord) -> tuple[int, bool, str, bytes]:
     is_open = record.status is ConflictStatus.OPEN
-    return is_open, to_text(record.opened_at if is_open else record.updated_at), write_record(record)
+    return -record.round, is_open, to_text(record.opened_at if is_open else record.updated_at), write_record(record)
 
 
 def _continued(before: ConflictRecord, later: ConflictRecord) -> ConflictRecord:
     """``before``, open again over the versions that are at odds now; it keeps those that were."""
     kept = {later.local.version, later.remote.version}
-    others = tuple(sorted((each for each in _different(_sides(before)) if each.version not in kept), key=_side_order))
-    return replace(later, base=_fuller(before.base, later.base), opened_at=before.opened_at, others=others)
-
-
-def _sides(record: ConflictRecord) -> tuple[Side, ...]:
-    return (record.local, record.remote, *record.others)
+    others = tuple(sorted((each for each in _different(before.sides) if each.version not in kept), key=_side_order))
+    return replace(
+        later,
+        base=_fuller(before.base, later.base),
+        opened_at=before.opened_at,
+        others=others,
+        round=before.round + (before.status is ConflictStatus.RESOLVED),
+    )
 
 
 def _different(sides: Iterable[Side]) -> list[Side]:
@@ -353,6 +365,12 @@ def _side(told: Any) -> Side:
         _text(told.get("device", "")),
         from_text(told["at"]) if "at" in told else None,
     )
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise TypeError("no count")
+    return value
 
 
 def _text(value: Any) -> str:

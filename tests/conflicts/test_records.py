@@ -52,6 +52,7 @@ def records(draw: st.DrawFn) -> ConflictRecord:
         opened + timedelta(minutes=draw(st.integers(0, 3))),
         tuple(draw(st.lists(sides, max_size=2))),
         OUTCOME if status is ConflictStatus.RESOLVED else None,
+        round=draw(st.integers(0, 2)),
     )
 
 
@@ -71,7 +72,9 @@ def test_two_records_become_the_same_one_on_both_sides_and_stay_it(one: Conflict
     both = merged(one, other)
     assert both == merged(other, one)
     assert versions(both) == versions(one) | versions(other)
-    assert (both.status is ConflictStatus.RESOLVED) == (ConflictStatus.RESOLVED in (one.status, other.status))
+    latest = [each.status for each in (one, other) if each.round == max(one.round, other.round)]
+    assert both.round == max(one.round, other.round)
+    assert (both.status is ConflictStatus.RESOLVED) == (ConflictStatus.RESOLVED in latest)
     again = merged(both, one)
     assert again == merged(again, both) == merged(again, one)
 
