@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from core.agent_model import Actor, Importance, Lease, LeaseMode
 from core.agentfs.agents import AgentRegistry
@@ -49,43 +49,71 @@ class LeaseStore:
         An agent that holds the same thing already renews it, with the new mode. Raises LeaseHeld naming the holder,
         the time left and what to do; InvalidInput, NotFound, NotAdmitted.
         """
-        wanted, reason = _checked(resource, seconds), without_secrets(reason)
-        check_readable(wanted, "The resource")
+        wanted, reason = checked_resource(resource, seconds), without_secrets(reason)
         with self._database.transaction() as connection:
             agent_id = self._agents.acting(connection, agent, by)
             self._end_expired(connection)
-            moment = now()
-            held = connection.execute(f"{_SELECT} WHERE {_HELD}", (to_text(moment),)).fetchall()
-            for row in held:
-                if row["agent_id"] != agent_id and _clash(wanted, mode, row):
-                    raise _refusal(resource, row, moment)
-            own = next((row for row in held if row["agent_id"] == agent_id and row["resource"] == wanted), None)
-            lease_id = own["id"] if own is not None else new_id()
-            connection.execute(
-                "INSERT INTO leases (id, agent_id, resource, mode, reason, seconds, acquired_at, expires_at,"
-                " session_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET mode = excluded.mode,"
-                " reason = excluded.reason, seconds = excluded.seconds, expires_at = excluded.expires_at",
-                (
-                    lease_id,
-                    agent_id,
-                    wanted,
-                    mode.value,
-                    reason,
-                    seconds,
-                    to_text(moment),
-                    to_text(moment + timedelta(seconds=seconds)),
-                    by.session_id,
-                ),
-            )
-            action = "lease.renew" if own is not None else "lease.take"
-            told: JSONObject = {
-                "agent": agent_id,
-                "mode": mode.value,
-                "seconds": seconds,
-                "resource_sha256": sha256_hex(wanted.encode()),
-            }
-            self._audit.append(connection, by, action, lease_id, told)
-            return _lease(connection.execute(f"{_SELECT} WHERE l.id = ?", (lease_id,)).fetchone())
+            for lease in self.blocking_within(connection, agent_id, wanted, mode):
+                raise refusal(resource, lease)
+            return self.grant_within(connection, agent_id, wanted, by=by, mode=mode, seconds=seconds, reason=reason)
+
+    def blocking_within(
+        self, connection: sqlite3.Connection, agent_id: str, wanted: str, mode: LeaseMode
+    ) -> list[Lease]:
+        """The leases of other agents that keep the agent from taking what ``checked_resource`` gave, oldest first."""
+        rows = connection.execute(
+            f"{_SELECT} WHERE {_HELD} AND l.agent_id <> ? ORDER BY l.acquired_at, l.id", (to_text(now()), agent_id)
+        )
+        return [held for row in rows.fetchall() if clash(wanted, mode, held := _lease(row))]
+
+    def grant_within(
+        self,
+        connection: sqlite3.Connection,
+        agent_id: str,
+        wanted: str,
+        *,
+        by: Actor,
+        mode: LeaseMode,
+        seconds: int,
+        reason: str,
+    ) -> Lease:
+        """Give or renew a lease in the caller's transaction, which has seen that nothing blocks it."""
+        moment = now()
+        own = connection.execute(
+            f"SELECT l.id FROM leases l WHERE {_HELD} AND l.agent_id = ? AND l.resource = ?",  # noqa: S608 - ours
+            (to_text(moment), agent_id, wanted),
+        ).fetchone()
+        lease_id = own["id"] if own is not None else new_id()
+        connection.execute(
+            "INSERT INTO leases (id, agent_id, resource, mode, reason, seconds, acquired_at, expires_at,"
+            " session_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET mode = excluded.mode,"
+            " reason = excluded.reason, seconds = excluded.seconds, expires_at = excluded.expires_at",
+            (
+                lease_id,
+                agent_id,
+                wanted,
+                mode.value,
+                reason,
+                seconds,
+                to_text(moment),
+                to_text(moment + timedelta(seconds=seconds)),
+                by.session_id,
+            ),
+        )
+        action = "lease.renew" if own is not None else "lease.take"
+        told: JSONObject = {
+            "agent": agent_id,
+            "mode": mode.value,
+            "seconds": seconds,
+            "resource_sha256": sha256_hex(wanted.encode()),
+        }
+        self._audit.append(connection, by, action, lease_id, told)
+        return _lease(connection.execute(f"{_SELECT} WHERE l.id = ?", (lease_id,)).fetchone())
+
+    def rule_out_within(self, connection: sqlite3.Connection, lease: Lease, *, by: Actor) -> None:
+        """End a lease because somebody ruled for another claim, in the caller's transaction, which tells the holder."""
+        self._end(connection, lease.id, "ruled")
+        self._audit.append(connection, by, "lease.rule", lease.id, {"agent": lease.agent_id})
 
     def release(self, agent: str, resource: str, *, by: Actor) -> Lease:
         """Give up what ``resource`` (or a lease's id) names; raises NotFound when the agent does not hold it."""
@@ -114,6 +142,14 @@ class LeaseStore:
                 (to_text(now()), agent_id, agent_id),
             )
             return [_lease(row) for row in rows]
+
+    def in_force_within(self, connection: sqlite3.Connection, *, resource: str = "", lease_id: str = "") -> list[Lease]:
+        """The leases in force on exactly that resource, or the one with that id; the oldest first."""
+        rows = connection.execute(
+            f"{_SELECT} WHERE {_HELD} AND (l.resource = ? OR l.id = ?) ORDER BY l.acquired_at, l.id",
+            (to_text(now()), resource, lease_id),
+        )
+        return [_lease(row) for row in rows.fetchall()]
 
     def end_expired(self) -> int:
         """End what has run out and tell the holders; returns how many. The engine calls it now and then."""
@@ -158,7 +194,8 @@ class LeaseStore:
         )
 
 
-def _checked(resource: str, seconds: int) -> str:
+def checked_resource(resource: str, seconds: int = DEFAULT_SECONDS) -> str:
+    """The resource as it is leased for ``seconds``; raises InvalidInput when it cannot be."""
     wanted = resource if resource.startswith(RESOURCE_PREFIX) else normalised(resource)
     if not wanted.removeprefix(RESOURCE_PREFIX).strip() or len(resource) > 1024 or not resource.isprintable():
         raise InvalidInput(
@@ -171,25 +208,28 @@ def _checked(resource: str, seconds: int) -> str:
         raise InvalidInput("A leased path must not contain `..`.", "Name the path itself.")
     if not 1 <= seconds <= LONGEST_SECONDS:
         raise InvalidInput(f"A lease lasts 1 to {LONGEST_SECONDS:,} seconds.", "Heartbeats renew it.")
+    check_readable(wanted, "The resource")
     return wanted
 
 
-def _clash(wanted: str, mode: LeaseMode, row: sqlite3.Row) -> bool:
-    if mode is LeaseMode.SHARED and row["mode"] == LeaseMode.SHARED:
+def clash(wanted: str, mode: LeaseMode, held: Lease) -> bool:
+    """Whether nobody else may have ``wanted`` in that mode while the lease is held."""
+    if mode is LeaseMode.SHARED and held.mode is LeaseMode.SHARED:
         return False
-    if wanted.startswith(RESOURCE_PREFIX) or row["resource"].startswith(RESOURCE_PREFIX):
-        return bool(wanted == row["resource"])
-    return overlap(wanted, row["resource"])
+    if wanted.startswith(RESOURCE_PREFIX) or held.resource.startswith(RESOURCE_PREFIX):
+        return wanted == held.resource
+    return overlap(wanted, held.resource)
 
 
-def _refusal(resource: str, row: sqlite3.Row, moment: datetime) -> LeaseHeld:
-    left = max(1, round((from_text(row["expires_at"]) - moment).total_seconds()))
-    why = f" ({row['reason']})" if row["reason"] else ""
-    following = f"Wait {left} s, or ask: `bailiwick messages send --to {row['agent']} …`."
+def refusal(resource: str, held: Lease) -> LeaseHeld:
+    """What keeps another agent from ``resource``: the holder, the time left and what to do."""
+    left = max(1, round((held.expires_at - now()).total_seconds()))
+    why = f" ({held.reason})" if held.reason else ""
+    following = f"Wait {left} s, or ask: `bailiwick messages send --to {held.agent} …`."
     return LeaseHeld(
-        f"{resource} cannot be leased: {row['agent']} holds {row['resource']} ({row['mode']}) for {left} s more{why}.",
+        f"{resource} cannot be leased: {held.agent} holds {held.resource} ({held.mode}) for {left} s more{why}.",
         following,
-        {"holder": row["agent"], "resource": row["resource"], "seconds_left": left, "next": following},
+        {"holder": held.agent, "resource": held.resource, "seconds_left": left, "next": following},
     )
 
 
