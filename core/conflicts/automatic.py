@@ -124,7 +124,7 @@ def _sides(media: Media, *versions: bytes | None) -> tuple[Content, Content, Con
                 found.append(text)
                 continue
             try:
-                found.append(_strict(text))
+                found.append(parse_json(text))
             except (ValueError, RecursionError):
                 return None
     base, local, remote = found
@@ -179,13 +179,15 @@ def _is_structure(version: bytes) -> bool:
     if version.lstrip()[:1] not in (b"{", b"["):
         return False
     try:
-        return isinstance(_strict(version.decode("utf-8")), dict | list)
+        return isinstance(parse_json(version.decode("utf-8")), dict | list)
     except (ValueError, RecursionError):
         return False
 
 
-def _strict(text: str) -> JSONValue:
-    """JSON of which nothing is lost by reading it: no key twice, no number that a float cannot hold."""
+def parse_json(text: str) -> JSONValue:
+    """JSON of which nothing is lost by reading it; raises ValueError for a key that is there twice, for a number that
+    a float cannot hold, and for what is no JSON.
+    """
     value: JSONValue = json.loads(text, object_pairs_hook=_members, parse_float=_exact, parse_constant=_no_number)
     return value
 

@@ -175,20 +175,33 @@ class KeyedListOf:
     number: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A whole result, written by hand."""
+
+    content: Content
+
+
 Node: TypeAlias = "Fixed | Chosen | ObjectOf | ListOf | KeyedListOf"
 
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """All decisions about one thing, and how they make its result; ``frame`` is the JSON value around them."""
+    """All decisions about one thing, and how they make its result; ``frame`` is the JSON value around them.
+
+    ``written``, where there is one, is the whole result as it was written by hand; it holds until something is chosen.
+    """
 
     form: Form
     decisions: tuple[Decision, ...]
     frame: Node | None = None
+    written: Written | None = None
 
     @property
     def open(self) -> tuple[int, ...]:
         """The numbers of those that somebody has to make still."""
+        if self.written is not None:
+            return ()
         return tuple(number for number, each in enumerate(self.decisions) if each.is_open)
 
     def chosen(self, numbers: Iterable[int], choice: Choice, custom: Content = ABSENT) -> Decisions:
@@ -196,6 +209,7 @@ class Decisions:
         wanted = frozenset(numbers)
         return replace(
             self,
+            written=None,
             decisions=tuple(
                 each.chosen(choice, custom) if number in wanted else each for number, each in enumerate(self.decisions)
             ),
@@ -218,6 +232,8 @@ class Resolved:
 def resolve(decisions: Decisions) -> Resolved:
     """The result that follows from the choices. Pure."""
     made = decisions.decisions
+    if decisions.written is not None:
+        return Resolved(decisions.written.content, ())
     if decisions.form is Form.TEXT:
         return Resolved("".join(text_pieces(decisions)), decisions.open)
     if decisions.form is Form.WHOLE or decisions.frame is None:
@@ -261,6 +277,11 @@ def _built(node: Node, made: tuple[Decision, ...]) -> Content:
 def _keyed(node: KeyedListOf, made: tuple[Decision, ...]) -> list[JSONValue]:
     values = {identity: _built(each, made) for identity, each in node.elements}
     present = {identity: value for identity, value in values.items() if not isinstance(value, Absent | bytes)}
+    return [present[identity] for identity in order_of(node, made) if identity in present]
+
+
+def order_of(node: KeyedListOf, made: tuple[Decision, ...]) -> list[str]:
+    """The identities of all elements in the order in which the result has them, also of those it leaves out."""
     base, local, remote = node.orders
     order = made[node.number] if node.number is not None else None
     if order is not None and order.choice is Choice.LOCAL:
@@ -272,7 +293,7 @@ def _keyed(node: KeyedListOf, made: tuple[Decision, ...]) -> list[JSONValue]:
         leading = tuple(map(str, outcome)) if isinstance(outcome, list) else base
         # Of two that follow the same element the one that is placed later comes first.
         orders = (leading, remote, local)
-    return [present[identity] for identity in arranged((*orders, base)) if identity in present]
+    return arranged((*orders, base))
 
 
 def arranged(orders: Iterable[tuple[str, ...]]) -> list[str]:
@@ -302,10 +323,12 @@ def same(one: Content, other: Content) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What one act changed: by the number of a decision, how it was and how it is."""
+    """What one act changed: by the number of a decision how it was and how it is, and the same of ``written``."""
 
     before: Mapping[int, Decision]
     after: Mapping[int, Decision]
+    written_before: Written | None = None
+    written_after: Written | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +341,17 @@ class Choosing:
 
     def choose(self, numbers: Iterable[int], choice: Choice, custom: Content = ABSENT) -> Choosing:
         """Choose at all ``numbers`` as one act; raises as ``Decision.chosen``."""
-        after = self.decisions.chosen(numbers, choice, custom)
+        return self.become(self.decisions.chosen(numbers, choice, custom))
+
+    def write(self, content: Content) -> Choosing:
+        """Have the whole result be as it was written by hand, as one act."""
+        return self.become(replace(self.decisions, written=Written(content)))
+
+    def become(self, after: Decisions) -> Choosing:
+        """Go on to other choices about the same, as one act."""
         step = _step(self.decisions, after)
-        return Choosing(after, (*self.done, step)) if step.after else self
+        is_same = not step.after and step.written_before == step.written_after
+        return self if is_same else Choosing(after, (*self.done, step))
 
     def choose_open(self, choice: Choice) -> Choosing:
         """Choose at everything that is open still, as one act; where both cannot be taken it stays open."""
@@ -343,14 +374,16 @@ class Choosing:
         if not self.done:
             return self
         step = self.done[-1]
-        return Choosing(_with(self.decisions, step.before), self.done[:-1], (*self.undone, step))
+        before = _with(self.decisions, step.before, step.written_before)
+        return Choosing(before, self.done[:-1], (*self.undone, step))
 
     def redo(self) -> Choosing:
         """As after the act that was taken back last."""
         if not self.undone:
             return self
         step = self.undone[-1]
-        return Choosing(_with(self.decisions, step.after), (*self.done, step), self.undone[:-1])
+        after = _with(self.decisions, step.after, step.written_after)
+        return Choosing(after, (*self.done, step), self.undone[:-1])
 
 
 def _step(before: Decisions, after: Decisions) -> _Step:
@@ -362,13 +395,14 @@ def _step(before: Decisions, after: Decisions) -> _Step:
     return _Step(
         {number: before.decisions[number] for number in changed},
         {number: after.decisions[number] for number in changed},
+        before.written,
+        after.written,
     )
 
 
-def _with(decisions: Decisions, other: Mapping[int, Decision]) -> Decisions:
-    return replace(
-        decisions, decisions=tuple(other.get(number, each) for number, each in enumerate(decisions.decisions))
-    )
+def _with(decisions: Decisions, other: Mapping[int, Decision], written: Written | None) -> Decisions:
+    made = tuple(other.get(number, each) for number, each in enumerate(decisions.decisions))
+    return replace(decisions, decisions=made, written=written)
 
 
 def _canonical(side: Content) -> str:
