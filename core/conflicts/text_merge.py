@@ -10,7 +10,7 @@ from core.conflicts.alignment import blocks
 from core.conflicts.decisions import Choice, Decision, DecisionKind, Decisions, Form
 from core.conflicts.three_way import Origin, Region, regions
 
-_WORDS = re.compile(r"\w+|\s+|[^\w\s]")
+WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _CHOICES = {
     Origin.UNCHANGED: Choice.BASE,
     Origin.LOCAL: Choice.LOCAL,
@@ -59,7 +59,7 @@ class Words:
 
 def word_changes(base: str, side: str) -> list[Words]:
     """What ``side`` changed of ``base``: what was kept and removed is base, what was kept and added is side. Pure."""
-    one, other = _WORDS.findall(base), _WORDS.findall(side)
+    one, other = WORDS.findall(base), WORDS.findall(side)
     found: list[Words] = []
     at = right = 0
     for block in (*blocks(one, other), None):
