@@ -11,7 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -68,7 +68,8 @@ class ConflictRecord:
     further versions of the same object that were made of the same base. ``outcome`` says how it was resolved, ``None``
     while it is open; ``reserved`` why nobody but the person decides, empty where no rule did. ``kind`` is the item's,
     ``agent``, or ``claim``. ``round`` counts how often it was opened again: a later round holds against an earlier one
-    on every device. An open record of a later round keeps the ``outcome`` that it was opened against.
+    on every device. An open record of a later round keeps the ``outcome`` that it was opened against. ``overruled`` are
+    rulings that do not hold: of earlier rounds, or made elsewhere at the same time.
     """
 
     id: str
@@ -85,6 +86,7 @@ class ConflictRecord:
     reserved: str = ""
     asked: Asked | None = None
     round: int = 0
+    overruled: tuple[Outcome, ...] = ()
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -155,7 +157,7 @@ class ConflictStore:
         by: Actor,
         action: str,
     ) -> Written:
-        """Write the record as it is to be now, in the caller's transaction. Raises Locked."""
+        """Write the record as it is to be now, in the caller's transaction; the audit tells its outcome. Raises Locked."""
         write = ItemWrite(
             record.item_path,
             Kind.DECISION,
@@ -166,7 +168,17 @@ class ConflictStore:
             metadata=metadata_of(record),
             found=found,
         )
-        return self._agentfs.items.put(connection, write, by=by, action=action, new_item_id=record.id)
+        details = self._details(record, found)
+        return self._agentfs.items.put(connection, write, by=by, action=action, details=details, new_item_id=record.id)
+
+    def _details(self, record: ConflictRecord, found: Sensitivity) -> JSONObject:
+        """What the audit tells of the outcome; no hashes of what is sealed, for short contents are guessed from them."""
+        outcome = record.outcome
+        if outcome is None or record.status is ConflictStatus.OPEN:
+            return {"round": record.round}
+        told: JSONObject = {"by": outcome.by.value, "took": outcome.took.value, "round": record.round}
+        judged = self._agentfs.guard.judge(record.item_path, Kind.DECISION, "", found=found, level=Level.PRIVATE)
+        return told if judged.seal else {**told, **{f"{name}_sha256": each for name, each in outcome.hashes.items()}}
 
     def get(self, identifier: str) -> ConflictRecord:
         """One conflict, by its id; raises NotFound, and Locked when it is sealed and the keys are locked."""
@@ -228,6 +240,8 @@ def write_record(record: ConflictRecord) -> bytes:
         told["reserved"] = record.reserved
     if record.round:
         told["round"] = record.round
+    if record.overruled:
+        told["overruled"] = [outcome_json(each) for each in record.overruled]
     if record.asked is not None:
         told["asked"] = {"agent": record.asked.agent, "until": to_text(record.asked.until)}
     return to_json(told).encode()
@@ -253,6 +267,7 @@ def read_record(data: bytes) -> ConflictRecord:
             outcome=read_outcome(told["outcome"]) if told.get("outcome") else None,
             reserved=_text(told.get("reserved", "")),
             round=_count(told.get("round", 0)),
+            overruled=tuple(read_outcome(each) for each in told.get("overruled", [])),
             asked=Asked(_text(told["asked"]["agent"]), from_text(told["asked"]["until"])) if "asked" in told else None,
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -271,6 +286,19 @@ def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
     }
 
 
+def ruled(record: ConflictRecord, outcome: Outcome) -> ConflictRecord:
+    """The record with that ruling; one that it had before is overruled. Of a resolved one this is another round."""
+    return replace(
+        record,
+        status=ConflictStatus.RESOLVED,
+        outcome=outcome,
+        updated_at=outcome.at,
+        asked=None,
+        round=record.round + (record.status is ConflictStatus.RESOLVED),
+        overruled=_overruled(outcome, (record.outcome, *record.overruled)),
+    )
+
+
 def merged(one: ConflictRecord, other: ConflictRecord) -> ConflictRecord:
     """The record that two devices come to which each wrote one of these, in whichever order they hear of them.
 
@@ -280,20 +308,42 @@ def merged(one: ConflictRecord, other: ConflictRecord) -> ConflictRecord:
     if one.id != other.id or one.path != other.path:
         raise InvalidInput("These are records of different conflicts.")
     first, second = sorted((one, other), key=_precedence)
-    sides = _different((*first.sides, *second.sides))
+    sides = _different(sorted((*first.sides, *second.sides), key=_fullest))
     kept = {each.version for each in (first.local, first.remote)}
+    is_open = first.status is ConflictStatus.OPEN
+    asked = [each.asked for each in (one, other) if each.round == first.round and each.asked is not None]
     return replace(
         first,
         base=_fuller(first.base, second.base),
         opened_at=min(one.opened_at, other.opened_at),
-        updated_at=max(one.updated_at, other.updated_at) if first.status is ConflictStatus.OPEN else first.updated_at,
+        updated_at=max(one.updated_at, other.updated_at) if is_open else first.updated_at,
         others=tuple(sorted((each for each in sides if each.version not in kept), key=_side_order)),
+        reserved=first.reserved or (second.reserved if is_open and second.round == first.round else ""),
+        asked=max(asked, key=lambda each: (each.until, each.agent), default=None) if is_open else first.asked,
+        overruled=_overruled(first.outcome, (second.outcome, *first.overruled, *second.overruled)),
     )
 
 
-def _precedence(record: ConflictRecord) -> tuple[int, bool, str, bytes]:
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+def _precedence(record: ConflictRecord) -> tuple[object, ...]:
+    """What sorts the record that holds before others; of what merging keeps as it is, so that the order stays."""
     is_open = record.status is ConflictStatus.OPEN
-    return -record.round, is_open, to_text(record.opened_at if is_open else record.updated_at), write_record(record)
+    return (
+        -record.round,
+        is_open,
+        record.opened_at if is_open else record.updated_at,
+        _LATEST - record.updated_at,
+        to_json(outcome_json(record.outcome)) if record.outcome is not None else "",
+        *(to_json(_told(each)) for each in (record.local, record.remote)),
+    )
+
+
+def _overruled(holds: Outcome | None, known: Iterable[Outcome | None]) -> tuple[Outcome, ...]:
+    """Those of ``known`` that do not hold, each once."""
+    found = {each for each in known if each is not None and each != holds}
+    return tuple(sorted(found, key=lambda each: (each.at, to_json(outcome_json(each)))))
 
 
 def _continued(before: ConflictRecord, later: ConflictRecord) -> ConflictRecord:
@@ -306,6 +356,8 @@ def _continued(before: ConflictRecord, later: ConflictRecord) -> ConflictRecord:
         opened_at=before.opened_at,
         others=others,
         round=before.round + (before.status is ConflictStatus.RESOLVED),
+        outcome=before.outcome,
+        overruled=before.overruled,
     )
 
 
@@ -314,6 +366,10 @@ def _different(sides: Iterable[Side]) -> list[Side]:
     for side in sides:
         found.setdefault(side.version, side)
     return list(found.values())
+
+
+def _fullest(side: Side) -> tuple[bool, str]:
+    return side.content is None, to_json(_told(side))
 
 
 def _side_order(side: Side) -> tuple[str, str]:

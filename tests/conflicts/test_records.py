@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 
 from core.conflicts.outcomes import Outcome, RuledBy, Took
 from core.conflicts.records import (
+    Asked,
     ConflictRecord,
     ConflictStatus,
     Side,
     conflict_id,
     merged,
     read_record,
+    ruled,
     write_record,
 )
 from core.errors import InvalidInput
@@ -23,6 +26,7 @@ from core.errors import InvalidInput
 PATH = "decisions/lamp"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OUTCOME = Outcome(RuledBy.PERSON, Took.LOCAL, "It is newer.", "mara", "desk", START, None, "1", "2", "1")
+outcomes = st.sampled_from([OUTCOME, replace(OUTCOME, who="ben", at=START + timedelta(minutes=1))])
 DELETED = Side(None)
 """A deletion is one thing, whoever did it: it has neither content nor header."""
 sides = st.builds(
@@ -51,8 +55,10 @@ def records(draw: st.DrawFn) -> ConflictRecord:
         opened,
         opened + timedelta(minutes=draw(st.integers(0, 3))),
         tuple(draw(st.lists(sides, max_size=2))),
-        OUTCOME if status is ConflictStatus.RESOLVED else None,
+        draw(outcomes) if status is ConflictStatus.RESOLVED else None,
+        asked=draw(st.none() | st.just(Asked("scout", START))) if status is ConflictStatus.OPEN else None,
         round=draw(st.integers(0, 2)),
+        overruled=tuple(draw(st.lists(outcomes, max_size=1))),
     )
 
 
@@ -74,6 +80,8 @@ def test_two_records_become_the_same_one_on_both_sides_and_stay_it(one: Conflict
     assert versions(both) == versions(one) | versions(other)
     latest = [each.status for each in (one, other) if each.round == max(one.round, other.round)]
     assert both.round == max(one.round, other.round)
+    rulings = {each.outcome for each in (one, other)} | {*one.overruled, *other.overruled}
+    assert {both.outcome, *both.overruled} | {None} == rulings | {None}
     assert (both.status is ConflictStatus.RESOLVED) == (ConflictStatus.RESOLVED in latest)
     again = merged(both, one)
     assert again == merged(again, both) == merged(again, one)
@@ -93,3 +101,11 @@ def test_what_is_no_record_is_refused() -> None:
     ):
         with pytest.raises(InvalidInput):
             read_record(data)
+
+
+def test_a_ruling_on_what_was_resolved_overrules_the_one_before_on_every_device() -> None:
+    opened = ConflictRecord("i", PATH, "decision", ConflictStatus.OPEN, None, Side("a"), Side("b"), START, START)
+    first = ruled(opened, OUTCOME)
+    second = ruled(first, replace(OUTCOME, why="It is better.", at=START + timedelta(minutes=1)))
+    assert second.overruled == (OUTCOME,)
+    assert merged(first, second) == merged(second, opened) == second
