@@ -157,7 +157,7 @@ class ConflictStore:
         by: Actor,
         action: str,
     ) -> Written:
-        """Write the record as it is to be now, in the caller's transaction; the audit tells its outcome. Raises Locked."""
+        """Write the record as it is to be now, in the caller's transaction; the audit has its outcome. Raises Locked."""
         write = ItemWrite(
             record.item_path,
             Kind.DECISION,
@@ -172,7 +172,7 @@ class ConflictStore:
         return self._agentfs.items.put(connection, write, by=by, action=action, details=details, new_item_id=record.id)
 
     def _details(self, record: ConflictRecord, found: Sensitivity) -> JSONObject:
-        """What the audit tells of the outcome; no hashes of what is sealed, for short contents are guessed from them."""
+        """What the audit tells of the outcome; of what is sealed no hashes, from which it could be guessed."""
         outcome = record.outcome
         if outcome is None or record.status is ConflictStatus.OPEN:
             return {"round": record.round}
