@@ -22,6 +22,7 @@ from core.conflicts.decisions import (
     same,
     text_pieces,
 )
+from core.conflicts.drafts import Draft, draft_of, versions_hash
 from core.conflicts.editing import edited, editing_text, read_json
 from core.conflicts.forms import merge_object, mergeable, restored
 from core.conflicts.objects import Present
@@ -233,6 +234,10 @@ class Arbitration:
             raise InvalidInput("The result has to be text in UTF-8.") from None
         return self._with(self.choosing.write(read_json(text) if self.media is Media.JSON else text))
 
+    def drafted(self) -> Draft:
+        """What is chosen by hand so far."""
+        return draft_of(self.decisions, self.versions, self.choosing.decisions.written)
+
     def _names(self) -> tuple[str, str, str]:
         return "base", _name(self.local), _name(self.remote)
 
@@ -302,16 +307,27 @@ def digest(content: bytes | None) -> str | None:
     return sha256_hex(content) if content is not None else None
 
 
-def carried(known: Iterable[Decision], into: Arbitration) -> tuple[Arbitration, int]:
-    """``into`` with what was chosen by hand at the same places with the same sides; the number did not fit any more."""
-    chosen = {each.key: each for each in known if not each.auto and not each.is_open}
-    decisions = into.choosing.decisions
+def with_draft(fresh: Arbitration, draft: Draft | None) -> Arbitration:
+    """What was chosen before, at each place that is as it was; a whole result counts while all sides are. Pure."""
+    if draft is None:
+        return fresh
+    chosen = {each.key: each for each in draft.choices}
+    decisions = fresh.choosing.decisions
     placed = tuple(
         replace(each, choice=there.choice, custom=there.custom, auto=False) if (there := chosen.get(each.key)) else each
         for each in decisions.decisions
     )
-    lost = len(chosen.keys() - {each.key for each in placed})
-    return replace(into, choosing=Choosing(replace(decisions, decisions=placed))), lost
+    is_same = draft.versions == versions_hash(fresh.versions)
+    lost = {chosen[key].path for key in chosen.keys() - {each.key for each in placed}}
+    reopened = tuple(number for number, each in enumerate(placed) if each.is_open and each.path in lost)
+    is_stale = bool(lost) or (draft.written is not None and not is_same)
+    written = draft.written if is_same else None
+    return replace(
+        fresh,
+        choosing=Choosing(replace(decisions, decisions=placed, written=written)),
+        draft=DraftState.STALE if is_stale else DraftState.KEPT,
+        reopened=reopened,
+    )
 
 
 def _counted(decision: Decision) -> str:
