@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.conflicts.automatic import Automatic, Media, merge
+from core.conflicts.automatic import Automatic, Media, Settled, merge, parse_json
+from core.conflicts.decisions import ABSENT, Content, Decision, DecisionKind, Decisions, Form
 from core.conflicts.document_text import document_text, read_document
 from core.content_format import decode, encode
 from core.errors import InvalidInput
@@ -10,7 +11,7 @@ from core.model import DocumentContent, Kind
 
 CLAIM = "claim"
 """The kind of a conflict about who works on what."""
-_STRUCTURED = (Kind.STATE, Kind.SESSION, CLAIM)
+_STRUCTURED = (Kind.STATE, Kind.SESSION)
 
 
 def media_of_object(path: str, kind: str) -> Media | None:
@@ -46,8 +47,28 @@ def restored(kind: str, content: bytes, like: bytes | None) -> bytes:
 
 
 def merge_object(path: str, kind: str, base: bytes | None, local: bytes | None, remote: bytes | None) -> Automatic:
-    """As ``automatic.merge``, of contents in the form in which objects of that kind are merged."""
+    """As ``automatic.merge``, of contents in the form in which objects of that kind are merged.
+
+    Of two claims one is taken whole.
+    """
+    if kind == CLAIM:
+        return _whole(base, local, remote)
     return merge(base, local, remote, media_of_object(path, kind))
+
+
+def _whole(*versions: bytes | None) -> Automatic:
+    base, local, remote = (_value(version) for version in versions)
+    decision = Decision("", DecisionKind.VALUE, base, local, remote)
+    return Automatic(Settled.OPEN, Media.JSON, Decisions(Form.WHOLE, (decision,)), versions[0])
+
+
+def _value(version: bytes | None) -> Content:
+    if version is None:
+        return ABSENT
+    try:
+        return parse_json(version.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return version
 
 
 def _is_document(content: bytes) -> bool:

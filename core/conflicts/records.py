@@ -283,7 +283,16 @@ def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
         "status": record.status.value,
         "opened_at": to_text(record.opened_at),
         "updated_at": to_text(record.updated_at),
+        "sides": {"local": _whose(record.local), "remote": _whose(record.remote)},
+        "reserved": record.reserved,
+        "outcome": outcome_json(record.outcome) if record.outcome is not None else None,
+        "asked": {"agent": record.asked.agent, "until": to_text(record.asked.until)} if record.asked else None,
     }
+
+
+def _whose(side: Side) -> JSONValue:
+    at = to_text(side.at) if side.at is not None else None
+    return {"who": side.who, "device": side.device, "at": at, "deleted": side.version is None}
 
 
 def ruled(record: ConflictRecord, outcome: Outcome) -> ConflictRecord:
