@@ -157,7 +157,7 @@ class ConflictStore:
         by: Actor,
         action: str,
     ) -> Written:
-        """Write the record as it is to be now, in the caller's transaction; the audit has its outcome. Raises Locked."""
+        """Write the record as it is to be, in the caller's transaction; the audit has its outcome. Raises Locked."""
         write = ItemWrite(
             record.item_path,
             Kind.DECISION,
