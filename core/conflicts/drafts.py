@@ -78,36 +78,34 @@ class DraftStore:
         except BailiwickError:
             return None
 
-    def ids(self) -> frozenset[str]:
-        """The conflicts of which there is a draft."""
+    def saved(self) -> dict[str, str]:
+        """When the drafts were saved, by the ids of their conflicts."""
         with translated(self._agentfs.database.path):
-            rows = self._agentfs.database.connection().execute("SELECT conflict_id FROM conflict_drafts").fetchall()
-        return frozenset(row["conflict_id"] for row in rows)
+            rows = self._agentfs.database.connection().execute("SELECT conflict_id, saved_at FROM conflict_drafts")
+            return {row["conflict_id"]: row["saved_at"] for row in rows}
 
     def put(self, conflict_id: str, draft: Draft, *, seals: bool) -> None:
         """Keep a draft, sealed where the conflict is; one without any choice is none. Raises Locked."""
+        with self._agentfs.database.transaction() as connection:
+            self.put_within(connection, conflict_id, draft, seals=seals)
+
+    def put_within(self, connection: sqlite3.Connection, conflict_id: str, draft: Draft, *, seals: bool) -> None:
+        """As ``put``, in the caller's transaction."""
         if not draft.choices and draft.written is None:
-            self.discard(conflict_id)
+            connection.execute("DELETE FROM conflict_drafts WHERE conflict_id = ?", (conflict_id,))
             return
         data = _written(draft)
         if seals:
             data = self._agentfs.guard.seal(_seal_name(conflict_id), data)
-        with self._agentfs.database.transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO conflict_drafts (conflict_id, data, sealed, saved_at) VALUES (?, ?, ?, ?)",
-                (conflict_id, data, int(seals), to_text(now())),
-            )
+        connection.execute(
+            "INSERT OR REPLACE INTO conflict_drafts (conflict_id, data, sealed, saved_at) VALUES (?, ?, ?, ?)",
+            (conflict_id, data, int(seals), to_text(now())),
+        )
 
     def discard(self, conflict_id: str) -> None:
         """Forget a draft."""
-        if conflict_id in self.ids():
-            with self._agentfs.database.transaction() as connection:
-                self.discard_within(connection, conflict_id)
-
-    @staticmethod
-    def discard_within(connection: sqlite3.Connection, conflict_id: str) -> None:
-        """As ``discard``, in the caller's transaction."""
-        connection.execute("DELETE FROM conflict_drafts WHERE conflict_id = ?", (conflict_id,))
+        with self._agentfs.database.transaction() as connection:
+            connection.execute("DELETE FROM conflict_drafts WHERE conflict_id = ?", (conflict_id,))
 
 
 def _seal_name(conflict_id: str) -> str:

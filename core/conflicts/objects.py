@@ -7,6 +7,7 @@ import re
 import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
@@ -20,6 +21,10 @@ from core.errors import InvalidInput
 from core.ids import looks_like_id
 from core.model import Item, JSONObject, JSONValue, Kind, Level
 
+if TYPE_CHECKING:
+    from core.conflicts.claims import Claims
+
+CLAIMS = "claims/"
 _STATE = re.compile("agents/([^/]+)/state/(.+)", re.DOTALL)
 
 
@@ -46,6 +51,8 @@ class Objects:
 
     def present(self, path: str) -> Present:
         """What is at ``path`` now. Raises Locked, and WorkspaceUnusable and SealBroken for what is damaged."""
+        if path.startswith(CLAIMS):
+            return self._claims().present(path)
         item = self._agentfs.items.at_path(path)
         if item is None:
             return Present(None, "")
@@ -61,6 +68,9 @@ class Objects:
         that are not held any more, to be discarded once the transaction is committed. Raises InvalidInput for content
         that cannot be there, QuotaExceeded, Locked.
         """
+        if path.startswith(CLAIMS):
+            self._claims().write_within(connection, path, content, by=by)
+            return []
         item = self._agentfs.items.at_path(path)
         if content is None:
             return self._delete(connection, path, item, by)
@@ -70,6 +80,12 @@ class Objects:
             return []
         freed = self._put_item(connection, path, content, item, by, like)
         return [freed] if freed else []
+
+    def _claims(self) -> Claims:
+        # Imported here: claims need what is at a path, too.
+        from core.conflicts.claims import Claims
+
+        return Claims(self._agentfs)
 
     def _delete(self, connection: sqlite3.Connection, path: str, item: Item | None, by: Actor) -> list[str]:
         if item is None:
