@@ -70,6 +70,11 @@ class KeysChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConflictsChanged(Event):
+    """A conflict was found, ruled on or opened again, here or elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
 class SyncChanged(Event):
     """What is synchronised, or how, changed; published at most five times a second while something moves."""
 

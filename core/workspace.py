@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from core.errors import BailiwickError, EngineHeld, NotFound
 from core.events import (
     AgentsChanged,
     AuditGrew,
+    ConflictsChanged,
     Event,
     EventBus,
     ItemsChanged,
@@ -46,6 +48,7 @@ from core.search.permitted import permitted_answer
 from core.search.query import Query
 
 if TYPE_CHECKING:
+    from core.conflicts.service import ConflictService
     from core.crypto.secret import Secret
     from core.crypto.unlocking import Way
     from core.serving.calls import EngineCalls
@@ -174,6 +177,14 @@ class Workspace:
 
                 self._sync = SyncService(self.agentfs, self.config, self.bus, self.person, self.cache)
             return self._sync
+
+    @cached_property
+    def conflicts(self) -> ConflictService:
+        """What two sides changed differently, and ruling on it."""
+        # Imported here: most of what opens a workspace asks for none.
+        from core.conflicts.service import ConflictService
+
+        return ConflictService(self.agentfs, self.config.user.id)
 
     @property
     def settings(self) -> SettingsStore:
@@ -379,6 +390,8 @@ class Workspace:
             self.bus.publish(AgentsChanged())
         if change.messages:
             self.bus.publish(MessagesChanged(self.agentfs.messages.count()))
+        if change.conflicts:
+            self.bus.publish(ConflictsChanged())
         if change.sync:
             self.bus.publish(SyncChanged())
         if change.records:

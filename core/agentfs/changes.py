@@ -16,6 +16,9 @@ _log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.2
 AGENT_NOUNS = frozenset({"agent", "state", "lease", "session", "call", "snapshot", "message"})
 
+CONFLICT_NOUNS = frozenset({"conflict", "decision"})
+"""What is told of conflicts: by those who rule, and of records that arrive."""
+
 
 class ChangeWatcher:
     """A daemon thread that calls ``changed`` once at its start and within a quarter second of any commit.
@@ -56,7 +59,7 @@ class ChangeWatcher:
 @dataclass(frozen=True, slots=True)
 class TruthChange:
     """What a commit changed: items up to journal ``position``, what was added as a source, agents and all that is
-    theirs, messages, audit records up to ``audited``, and what synchronising tells of itself.
+    theirs, messages, audit records up to ``audited``, conflicts, and what synchronising tells of itself.
     """
 
     position: int
@@ -67,6 +70,7 @@ class TruthChange:
     messages: bool
     records: bool
     sync: bool = False
+    conflicts: bool = False
 
 
 class TruthWatcher:
@@ -104,6 +108,7 @@ class TruthWatcher:
             messages="message" in nouns,
             records=audited != self._audited,
             sync=sync != self._sync,
+            conflicts=not CONFLICT_NOUNS.isdisjoint(nouns),
         )
         self._sources, self._position, self._audited, self._activity = sources, position, audited, activity
         self._changed(change)

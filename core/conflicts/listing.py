@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text, translated
+from core.agentfs.device_names import device_names
 from core.conflicts.arbitration import SideLabel, arbitrate, is_change, with_draft
 from core.conflicts.drafts import DraftStore
 from core.conflicts.objects import Objects, state_place
@@ -29,11 +30,10 @@ _MOST_REMEMBERED = 5000
 class ConflictListing:
     """Safe from any thread."""
 
-    def __init__(self, agentfs: AgentFS, objects: Objects, drafts: DraftStore, names: Callable[[], Mapping[str, str]]):
+    def __init__(self, agentfs: AgentFS, objects: Objects, drafts: DraftStore) -> None:
         self._agentfs = agentfs
         self._objects = objects
         self._drafts = drafts
-        self._names = names
         self._counted: dict[tuple[str, int, int, str], tuple[int, int]] = {}
         self._lock = threading.Lock()
 
@@ -41,7 +41,7 @@ class ConflictListing:
         """Every conflict, or those of one status, the oldest first."""
         with translated(self._agentfs.database.path):
             rows = self._agentfs.database.connection().execute(_CONFLICTS, (Kind.DECISION,)).fetchall()
-        names, saved = self._names(), self._drafts.saved()
+        names, saved = device_names(self._agentfs.database), self._drafts.saved()
         found = []
         for row in rows:
             metadata = json.loads(row["metadata"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
+from core.agentfs.device_names import device_names
 from core.conflicts.arbitration import Arbitration, arbitrate, digest, effective, with_draft
 from core.conflicts.drafts import DraftStore
 from core.conflicts.forms import mergeable
@@ -36,14 +37,13 @@ SHORTEST_PREFIX = 4
 class ConflictService:
     """Safe from any thread and process: whoever rules first holds, and the other is told what moved."""
 
-    def __init__(self, agentfs: AgentFS, user: str, *, device_names: Callable[[], Mapping[str, str]] = dict) -> None:
-        """``user`` owns what rulings write; ``device_names`` tells how devices are called, by their ids."""
+    def __init__(self, agentfs: AgentFS, user: str) -> None:
+        """``user`` owns what rulings write."""
         self._agentfs = agentfs
-        self._names = device_names
         self._store = ConflictStore(agentfs)
         self._objects = Objects(agentfs, user)
         self._drafts = DraftStore(agentfs)
-        self._listing = ConflictListing(agentfs, self._objects, self._drafts, device_names)
+        self._listing = ConflictListing(agentfs, self._objects, self._drafts)
 
     # Looking
 
@@ -190,7 +190,7 @@ class ConflictService:
 
     def _arbitration(self, item: Item, record: ConflictRecord, present: Present) -> Arbitration:
         mark = f"{item.id} {item.position}"
-        return arbitrate(record, mark, present, device=self._agentfs.device, names=self._names())
+        return arbitrate(record, mark, present, device=self._agentfs.device, names=device_names(self._agentfs.database))
 
     def _moved(self, fresh: Arbitration, arbitration: Arbitration) -> Moved:
         if fresh.status is not ConflictStatus.OPEN:
