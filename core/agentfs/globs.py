@@ -50,22 +50,21 @@ def _meet(one: Sequence[str], other: Sequence[str], many: str, same: Callable[[s
 
 @lru_cache(maxsize=4096)
 def _part_overlap(one: str, other: str) -> bool:
-    return _meet(
-        _tokens(one), _tokens(other), ANY_LETTERS, lambda ours, theirs: ours == theirs or "?" in (ours, theirs)
-    )
+    return _meet(tokens(one), tokens(other), ANY_LETTERS, lambda ours, theirs: ours == theirs or "?" in (ours, theirs))
 
 
-def _tokens(part: str) -> list[str]:
-    tokens: list[str] = []
+def tokens(part: str) -> list[str]:
+    """The letters of one part of a pattern; ``?`` stands for a class too, and ``*`` for several."""
+    found: list[str] = []
     index = 0
     while index < len(part):
         end = _class_end(part, index)
         if end:
-            tokens.append("?")
-        elif not (part[index] == ANY_LETTERS and tokens and tokens[-1] == ANY_LETTERS):
-            tokens.append(part[index])
+            found.append("?")
+        elif not (part[index] == ANY_LETTERS and found and found[-1] == ANY_LETTERS):
+            found.append(part[index])
         index = end or index + 1
-    return tokens
+    return found
 
 
 def _class_end(part: str, start: int) -> int:

@@ -6,14 +6,17 @@ import re
 import unicodedata
 
 from core.agent_model import PERSON_TYPE
+from core.agentfs.globs import normalised
 from core.agentfs.json_text import checked_json
 from core.agentfs.readable import check_readable
 from core.errors import InvalidInput
 from core.ids import looks_like_id
-from core.model import JSONObject
+from core.model import JSONObject, JSONValue
 
 _NAME = re.compile(r"\w(?:[\w .+-]{0,62}[\w.+-])?")
 _TYPE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+LONGEST_PATTERN = 1024
+MOST_PARTS = 64
 _RESERVED = ("everyone", "all", "bailiwick", PERSON_TYPE)
 
 
@@ -48,5 +51,21 @@ def check_form(name: str, kind: str, capabilities: JSONObject | None) -> None:
             raise InvalidInput("The capabilities are larger than 64 KiB.")
         if not isinstance(capabilities.get("tools", []), list | dict):
             raise InvalidInput("The capabilities' tools must be a list or an object.")
-        if not isinstance(capabilities.get("responsibilities", []), list):
-            raise InvalidInput("The capabilities' responsibilities must be a list.")
+        _check_responsibilities(capabilities.get("responsibilities", []))
+
+
+def _check_responsibilities(declared: JSONValue) -> None:
+    if not isinstance(declared, list):
+        raise InvalidInput("The capabilities' responsibilities must be a list.")
+    for each in declared:
+        if not isinstance(each, str) or not each.strip() or not each.isprintable() or len(each) > LONGEST_PATTERN:
+            raise InvalidInput(
+                f"{str(each)[:40]!r} is nothing that an agent can be responsible for.",
+                "Name paths, globs such as src/api/**, states by their keys, or resource:NAME.",
+            )
+        parts = normalised(each).split("/")
+        if ".." in parts or len(parts) > MOST_PARTS:
+            raise InvalidInput(
+                f"{each[:40]!r} is nothing that an agent can be responsible for.",
+                f"A path has no `..` and at most {MOST_PARTS} parts.",
+            )
