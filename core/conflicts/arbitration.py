@@ -204,8 +204,10 @@ class Arbitration:
             sides = [each for each in (decision.base, decision.local, decision.remote) if isinstance(each, str)]
             ends = any(each.endswith("\n") for each in sides)
             return f"{text}\n" if ends and text and not text.endswith("\n") else text
-        if self.media is not Media.JSON:
-            return text.encode("utf-8", "surrogatepass")
+        if self.media is Media.BINARY:
+            raise InvalidInput("This is no text.", "Take one of the sides, or give a file.")
+        if self.media is Media.TEXT:
+            return text
         value = read_json(text)
         if decision.kind is DecisionKind.LIST_ORDER:
             return _order(value, decision)
