@@ -19,6 +19,7 @@ from core.agent_model import Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text, now, to_json, to_text, translated
 from core.agentfs.items import ItemWrite, Written
+from core.conflicts.forms import CLAIM
 from core.conflicts.outcomes import Outcome, outcome_json, read_outcome
 from core.errors import InvalidInput, NotFound
 from core.ids import sha256_hex, stable_id
@@ -111,11 +112,36 @@ class ConflictEntry:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A conflict that was found: its record as it is to be, ``before`` as it was known, and why that is sensitive."""
+
+    record: ConflictRecord
+    before: ConflictRecord | None
+    found: Sensitivity
+
+
 class ConflictStore:
     """Safe from any thread and process."""
 
     def __init__(self, agentfs: AgentFS) -> None:
         self._agentfs = agentfs
+
+    def begin(self, path: str, kind: str, base: Side | None, local: Side, remote: Side) -> Begun:
+        """The record, not written yet, of a conflict that was found; one of the same object and base goes on in it.
+
+        Raises Locked.
+        """
+        moment = now()
+        record = ConflictRecord(
+            conflict_id(path, base.version if base is not None else None),
+            path, kind, ConflictStatus.OPEN, base, local, remote, moment, moment,
+        )  # fmt: skip
+        present = self._agentfs.items.at_path(record.item_path)
+        if present is None:
+            return Begun(record, None, Sensitivity.NONE)
+        before = read_record(self._agentfs.items.content(present))
+        return Begun(_continued(before, record), before, present.sensitive)
 
     def open_within(
         self,
@@ -130,22 +156,14 @@ class ConflictStore:
         found: Sensitivity,
         by: Actor,
     ) -> ConflictRecord:
-        """Keep both versions, in the caller's transaction; a conflict of the same object and base goes on.
+        """Keep both versions, in the caller's transaction, whatever rules say of them.
 
         ``found`` is why any of the versions is sensitive: the record is then too. Raises Locked.
         """
-        moment = now()
-        record = ConflictRecord(
-            conflict_id(path, base.version if base is not None else None),
-            path, kind, ConflictStatus.OPEN, base, local, remote, moment, moment,
-        )  # fmt: skip
-        present = self._agentfs.items.at_path(record.item_path)
-        if present is not None:
-            before = read_record(self._agentfs.items.content(present))
-            record = _continued(before, record)
-            found = more_private(found, present.sensitive)
-        self.put_within(connection, record, owner=owner, found=found, by=by, action="conflict.open")
-        return record
+        begun = self.begin(path, kind, base, local, remote)
+        found = more_private(found, begun.found)
+        self.put_within(connection, begun.record, owner=owner, found=found, by=by, action="conflict.open")
+        return begun.record
 
     def put_within(
         self,
@@ -156,8 +174,12 @@ class ConflictStore:
         found: Sensitivity,
         by: Actor,
         action: str,
+        outcome: Outcome | None = None,
     ) -> Written:
-        """Write the record as it is to be, in the caller's transaction; the audit has its outcome. Raises Locked."""
+        """Write the record as it is to be, in the caller's transaction; the audit tells its outcome, or ``outcome``.
+
+        Raises Locked.
+        """
         write = ItemWrite(
             record.item_path,
             Kind.DECISION,
@@ -168,13 +190,14 @@ class ConflictStore:
             metadata=metadata_of(record),
             found=found,
         )
-        details = self._details(record, found)
+        if outcome is None and record.status is ConflictStatus.RESOLVED:
+            outcome = record.outcome
+        details = self._details(record, outcome, found)
         return self._agentfs.items.put(connection, write, by=by, action=action, details=details, new_item_id=record.id)
 
-    def _details(self, record: ConflictRecord, found: Sensitivity) -> JSONObject:
+    def _details(self, record: ConflictRecord, outcome: Outcome | None, found: Sensitivity) -> JSONObject:
         """What the audit tells of the outcome; of what is sealed no hashes, from which it could be guessed."""
-        outcome = record.outcome
-        if outcome is None or record.status is ConflictStatus.OPEN:
+        if outcome is None:
             return {"round": record.round}
         told: JSONObject = {"by": outcome.by.value, "took": outcome.took.value, "round": record.round}
         judged = self._agentfs.guard.judge(record.item_path, Kind.DECISION, "", found=found, level=Level.PRIVATE)
@@ -276,7 +299,7 @@ def read_record(data: bytes) -> ConflictRecord:
 
 def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
     """What can be told of the record without opening it."""
-    return {
+    told: dict[str, JSONValue] = {
         "id": record.id,
         "object": record.path,
         "object_kind": record.kind,
@@ -288,6 +311,20 @@ def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
         "outcome": outcome_json(record.outcome) if record.outcome is not None else None,
         "asked": {"agent": record.asked.agent, "until": to_text(record.asked.until)} if record.asked else None,
     }
+    if record.kind == CLAIM:
+        told["agents"] = [*dict.fromkeys(_claimants(record))]
+    return told
+
+
+def _claimants(record: ConflictRecord) -> Iterable[str]:
+    """The ids of the agents that claim something."""
+    for side in record.sides:
+        try:
+            told = json.loads(side.content or b"null")
+        except ValueError:
+            continue
+        if isinstance(told, dict) and isinstance(told.get("agent"), str):
+            yield told["agent"]
 
 
 def _whose(side: Side) -> JSONValue:
@@ -368,6 +405,14 @@ def _continued(before: ConflictRecord, later: ConflictRecord) -> ConflictRecord:
         outcome=before.outcome,
         overruled=before.overruled,
     )
+
+
+def joined(record: ConflictRecord, sides: Iterable[Side]) -> ConflictRecord:
+    """The record with further versions, which nobody has to rule on."""
+    known = {each.version for each in record.sides}
+    more = [each for each in _different(sides) if each.version not in known]
+    others = tuple(sorted((*record.others, *more), key=_side_order))
+    return replace(record, others=others, updated_at=max(record.updated_at, now()))
 
 
 def _different(sides: Iterable[Side]) -> list[Side]:

@@ -54,25 +54,13 @@ def responsible_by(names: Iterable[str], claimant: Claimant) -> str | None:
     return _most_specific(names, claimant.responsibilities)
 
 
-def by_responsibility(names: Sequence[str], one: Claimant, other: Claimant) -> Ruling | None:
-    """The ruling where one of both alone, or more specifically, declared that it is responsible. Pure."""
+def responsible_alone(names: Sequence[str], one: Claimant, other: Claimant) -> Ruling | None:
+    """The ruling where one of both, and not the other, declared that it is responsible. Pure."""
     patterns = {each.id: responsible_by(names, each) for each in (one, other)}
-    weights = {each: specificity(pattern) for each, pattern in patterns.items() if pattern is not None}
-    if one.id == other.id or not weights:
+    if one.id == other.id or (patterns[one.id] is None) == (patterns[other.id] is None):
         return None
-    if len(weights) == 1:
-        winner, loser = (one, other) if one.id in weights else (other, one)
-        return Ruling(
-            winner.id, f"{winner.name} is responsible for {patterns[winner.id]}; {loser.name} declared nothing here."
-        )
-    if weights[one.id] == weights[other.id]:
-        return None
-    winner, loser = (one, other) if weights[one.id] > weights[other.id] else (other, one)
-    return Ruling(
-        winner.id,
-        f"{winner.name} is responsible for {patterns[winner.id]}, which is more specific than"
-        f" {patterns[loser.id]} of {loser.name}.",
-    )
+    winner, loser = (one, other) if patterns[other.id] is None else (other, one)
+    return Ruling(winner.id, f"{winner.name} is responsible for {patterns[winner.id]}, and {loser.name} is not.")
 
 
 def decide(
@@ -91,7 +79,25 @@ def decide(
     """
     if one.id == other.id:
         return None
-    return by_responsibility(names, one, other) or _by_rank(one, other, ranks) or _by_policy(names, one, other, policy)
+    return (
+        responsible_alone(names, one, other)
+        or _by_specificity(names, one, other)
+        or _by_rank(one, other, ranks)
+        or _by_policy(names, one, other, policy)
+    )
+
+
+def _by_specificity(names: Sequence[str], one: Claimant, other: Claimant) -> Ruling | None:
+    first, second = responsible_by(names, one), responsible_by(names, other)
+    if first is None or second is None or specificity(first) == specificity(second):
+        return None
+    winner, pattern, loser, less = one, first, other, second
+    if specificity(first) < specificity(second):
+        winner, pattern, loser, less = other, second, one, first
+    return Ruling(
+        winner.id,
+        f"{winner.name} is responsible for {pattern}, which is more specific than {less} of {loser.name}.",
+    )
 
 
 def _by_rank(one: Claimant, other: Claimant, ranks: Sequence[str]) -> Ruling | None:
@@ -101,7 +107,7 @@ def _by_rank(one: Claimant, other: Claimant, ranks: Sequence[str]) -> Ruling | N
     winner, loser = (one, other) if places[one.id] < places[other.id] else (other, one)
     return Ruling(
         winner.id,
-        f"Neither is more responsible, and {winner.name} ({winner.type}) has more say than"
+        f"Neither is more responsible for it, and {winner.name} ({winner.type}) has more say than"
         f" {loser.name} ({loser.type}).",
     )
 
