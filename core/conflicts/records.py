@@ -308,12 +308,18 @@ def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
         "updated_at": to_text(record.updated_at),
         "sides": {"local": _whose(record.local), "remote": _whose(record.remote)},
         "reserved": record.reserved,
-        "outcome": outcome_json(record.outcome) if record.outcome is not None else None,
+        "outcome": _told_openly(record.outcome) if record.outcome is not None else None,
+        "contested": bool(record.overruled),
         "asked": {"agent": record.asked.agent, "until": to_text(record.asked.until)} if record.asked else None,
     }
     if record.kind == CLAIM:
         told["agents"] = [*dict.fromkeys(_claimants(record))]
     return told
+
+
+def _told_openly(outcome: Outcome) -> dict[str, JSONValue]:
+    """The outcome without its hashes, from which the content of a sealed record could be guessed."""
+    return outcome_json(replace(outcome, base=None, local=None, remote=None, result=None, before=None))
 
 
 def _claimants(record: ConflictRecord) -> Iterable[str]:

@@ -6,12 +6,10 @@ import json
 import sqlite3
 
 from core.agent_model import PERSON_TYPE
-from core.conflicts.claims import read_claim
 from core.conflicts.forms import CLAIM
 from core.conflicts.objects import state_place
 from core.conflicts.records import Side
 from core.conflicts.responsibilities import Claimant, specificity
-from core.errors import InvalidInput
 
 _COLUMNS = "id, name, type, capabilities"
 
@@ -21,7 +19,7 @@ def claimant_of(connection: sqlite3.Connection, kind: str, side: Side, agent_id:
 
     ``None`` where it was the person, or an agent that is not known here.
     """
-    agent_id = agent_id or (_claiming(side) if kind == CLAIM else "")
+    agent_id = agent_id or (_claimed(side, "agent") if kind == CLAIM else "")
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM agents WHERE type <> ? AND (id = ? OR (? = '' AND name = ?))"  # noqa: S608 - ours
         " AND (id = ? OR admission <> 'retired')",
@@ -40,7 +38,7 @@ def names_of(connection: sqlite3.Connection, path: str, kind: str, local: Side, 
     Of two claims it is the more specific resource, for that is what they are at odds about. A state has its key too.
     """
     if kind == CLAIM:
-        resources = [resource for side in (local, remote) if (resource := _resource(side))]
+        resources = [resource for side in (local, remote) if (resource := _claimed(side, "resource"))]
         return (max(resources, key=lambda each: (specificity(each), each)),) if resources else ()
     place = state_place(path)
     if place is None:
@@ -50,15 +48,11 @@ def names_of(connection: sqlite3.Connection, path: str, kind: str, local: Side, 
     return (path, *named, place[1])
 
 
-def _claiming(side: Side) -> str:
+def _claimed(side: Side, name: str) -> str:
+    """What a claim says of ``name``, its agent or its resource; empty where it is none."""
     try:
-        return read_claim(side.content or b"").agent
-    except InvalidInput:
+        told = json.loads(side.content or b"")
+    except ValueError:
         return ""
-
-
-def _resource(side: Side) -> str:
-    try:
-        return read_claim(side.content or b"").resource
-    except InvalidInput:
-        return ""
+    value = told.get(name) if isinstance(told, dict) else None
+    return value if isinstance(value, str) else ""
