@@ -180,6 +180,8 @@ class ConflictStore:
 
         Raises Locked.
         """
+        judged = self._agentfs.guard.judge(record.item_path, Kind.DECISION, "", found=found, level=Level.PRIVATE)
+        seals = judged.seal
         write = ItemWrite(
             record.item_path,
             Kind.DECISION,
@@ -187,21 +189,16 @@ class ConflictStore:
             write_record(record),
             level=Level.PRIVATE,
             critical=True,
-            metadata=metadata_of(record),
+            metadata=metadata_of(record, seals=seals),
             found=found,
         )
         if outcome is None and record.status is ConflictStatus.RESOLVED:
             outcome = record.outcome
-        details = self._details(record, outcome, found)
+        details: JSONObject = {"round": record.round}
+        if outcome is not None:
+            hashes = {f"{name}_sha256": each for name, each in outcome.hashes.items()} if not seals else {}
+            details = {**details, "by": outcome.by.value, "took": outcome.took.value, **hashes}
         return self._agentfs.items.put(connection, write, by=by, action=action, details=details, new_item_id=record.id)
-
-    def _details(self, record: ConflictRecord, outcome: Outcome | None, found: Sensitivity) -> JSONObject:
-        """What the audit tells of the outcome; of what is sealed no hashes, from which it could be guessed."""
-        if outcome is None:
-            return {"round": record.round}
-        told: JSONObject = {"by": outcome.by.value, "took": outcome.took.value, "round": record.round}
-        judged = self._agentfs.guard.judge(record.item_path, Kind.DECISION, "", found=found, level=Level.PRIVATE)
-        return told if judged.seal else {**told, **{f"{name}_sha256": each for name, each in outcome.hashes.items()}}
 
     def get(self, identifier: str) -> ConflictRecord:
         """One conflict, by its id; raises NotFound, and Locked when it is sealed and the keys are locked."""
@@ -297,8 +294,11 @@ def read_record(data: bytes) -> ConflictRecord:
         raise InvalidInput(f"This is no record of a conflict ({type(error).__name__}).") from None
 
 
-def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
-    """What can be told of the record without opening it."""
+def metadata_of(record: ConflictRecord, *, seals: bool = False) -> dict[str, JSONValue]:
+    """What can be told of the record without opening it; where it ``seals``, no hashes that content is guessed from."""
+    outcome = record.outcome
+    if outcome is not None and seals:
+        outcome = replace(outcome, base=None, local=None, remote=None, result=None, before=None)
     told: dict[str, JSONValue] = {
         "id": record.id,
         "object": record.path,
@@ -308,18 +308,13 @@ def metadata_of(record: ConflictRecord) -> dict[str, JSONValue]:
         "updated_at": to_text(record.updated_at),
         "sides": {"local": _whose(record.local), "remote": _whose(record.remote)},
         "reserved": record.reserved,
-        "outcome": _told_openly(record.outcome) if record.outcome is not None else None,
+        "outcome": outcome_json(outcome) if outcome is not None else None,
         "contested": bool(record.overruled),
         "asked": {"agent": record.asked.agent, "until": to_text(record.asked.until)} if record.asked else None,
     }
     if record.kind == CLAIM:
         told["agents"] = [*dict.fromkeys(_claimants(record))]
     return told
-
-
-def _told_openly(outcome: Outcome) -> dict[str, JSONValue]:
-    """The outcome without its hashes, from which the content of a sealed record could be guessed."""
-    return outcome_json(replace(outcome, base=None, local=None, remote=None, result=None, before=None))
 
 
 def _claimants(record: ConflictRecord) -> Iterable[str]:

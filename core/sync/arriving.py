@@ -165,7 +165,9 @@ class Arrivals:
     def _merged(self, arriving: ArrivingItem, living: Item) -> ArrivingItem:
         record = merged(read_record(self._agentfs.items.content(living)), read_record(arriving.write.data))
         found = more_private(arriving.write.found or Sensitivity.NONE, living.sensitive)
-        write = replace(arriving.write, data=write_record(record), metadata=metadata_of(record), found=found)
+        judged = self._agentfs.guard.judge(living.path, living.kind, "", found=found, level=arriving.write.level)
+        told = metadata_of(record, seals=judged.seal)
+        write = replace(arriving.write, data=write_record(record), metadata=told, found=found)
         return replace(arriving, write=write)
 
     def _document(self, arriving: ArrivingItem, living: Item | None) -> ArrivingItem:
