@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from core.conflicts.arbitration import Arbitration
+from core.conflicts.arbitration import Arbitration, DraftState
 from core.conflicts.decisions import Choice, same
 from core.conflicts.outcomes import Took
 from core.conflicts.records import ConflictStatus
@@ -17,10 +17,19 @@ Apply = Callable[[Arbitration], Applied | Moved]
 Progress = Callable[[int, int], None]
 
 
+def choosing_side(arbitration: Arbitration, choice: Choice) -> Arbitration:
+    """``choice`` wherever it is open; where a draft leaves nothing open, wherever no rule chose. Pure."""
+    if arbitration.open or arbitration.draft is DraftState.NONE:
+        return arbitration.choose_open(choice)
+    both = choice in (Choice.BOTH_LOCAL_FIRST, Choice.BOTH_REMOTE_FIRST)
+    decisions = enumerate(arbitration.decisions)
+    return arbitration.choose([n for n, each in decisions if not each.auto and (each.has_both or not both)], choice)
+
+
 def taking(arbitration: Arbitration, take: Took) -> Arbitration:
-    """Everything that is open taken from that side; with ``MERGED`` nothing may be open. Raises InvalidInput. Pure."""
+    """As ``choosing_side`` for a side; with ``MERGED`` nothing may be open. Raises InvalidInput. Pure."""
     if take in _CHOICES:
-        return arbitration.choose_open(_CHOICES[take])
+        return choosing_side(arbitration, _CHOICES[take])
     if take is not Took.MERGED:
         raise InvalidInput("Many conflicts take local, remote or base, or what merges by itself.")
     return arbitration

@@ -132,6 +132,17 @@ def audience_name(agentfs: AgentFS, kind: str, name: str) -> str:
     return {"public": "everybody", "own_devices": "your own devices", "log": "logs", "error_message": "messages"}[kind]
 
 
+def readable_path(agentfs: AgentFS, path: str) -> str:
+    """A path with its agent's name in place of the id, whether something lies there or not."""
+    parts = path.split("/", 2)
+    if parts[0] != "agents" or len(parts) == 1:
+        return path
+    try:
+        return "/".join(("agents", agentfs.agents.get(parts[1]).name, *parts[2:]))
+    except NotFound:
+        return path
+
+
 def display_path(agentfs: AgentFS, item: Item) -> str:
     """The item's path with its agent's name in place of the id."""
     if item.agent_id and item.kind is not Kind.MESSAGE and item.path.startswith(f"agents/{item.agent_id}/"):

@@ -18,7 +18,7 @@ def text_of(argument: str, what: str) -> str:
     if argument != "-":
         return argument
     data = sys.stdin.buffer.read(LARGEST + 1)
-    return _decoded(data, what, "standard input")
+    return decoded(data, what, "standard input")
 
 
 def json_of(argument: str, what: str) -> JSONValue:
@@ -34,19 +34,33 @@ def json_of(argument: str, what: str) -> JSONValue:
     return value
 
 
+def bytes_of(name: str, what: str) -> bytes:
+    """All of the file ``name``, or of standard input where it is ``-``."""
+    data = sys.stdin.buffer.read(LARGEST + 1) if name == "-" else _read(name)
+    return _bounded(data, what, "standard input" if name == "-" else name)
+
+
 def _file(name: str, what: str) -> str:
+    return decoded(_read(name), what, name)
+
+
+def _read(name: str) -> bytes:
     try:
         with Path(name).open("rb") as file:
-            data = file.read(LARGEST + 1)
+            return file.read(LARGEST + 1)
     except OSError as error:
         raise InvalidInput(f"{name or 'The file'} cannot be read ({os.strerror(error.errno or 0)}).") from None
-    return _decoded(data, what, name)
 
 
-def _decoded(data: bytes, what: str, origin: str) -> str:
+def _bounded(data: bytes, what: str, origin: str) -> bytes:
     if len(data) > LARGEST:
         raise InvalidInput(f"{what} in {origin} is larger than {LARGEST // 2**20} MiB.")
+    return data
+
+
+def decoded(data: bytes, what: str, origin: str) -> str:
+    """What was read from ``origin``, as text; raises InvalidInput for what is too large, or no UTF-8."""
     try:
-        return data.decode("utf-8-sig")
+        return _bounded(data, what, origin).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidInput(f"{what} in {origin} is not valid UTF-8.") from None
