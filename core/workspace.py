@@ -48,7 +48,9 @@ from core.search.permitted import permitted_answer
 from core.search.query import Query
 
 if TYPE_CHECKING:
+    from core.conflicts.claiming import Claiming
     from core.conflicts.service import ConflictService
+    from core.conflicts.state_races import StateRaces
     from core.crypto.secret import Secret
     from core.crypto.unlocking import Way
     from core.serving.calls import EngineCalls
@@ -140,7 +142,7 @@ class Workspace:
                 role=role,
                 duties=needed,
                 sync=lambda: self.sync,
-                upkeep=self.cache.tidy,
+                upkeep=self._tidy,
             )
 
         self._sync: SyncService | None = None
@@ -177,6 +179,30 @@ class Workspace:
 
                 self._sync = SyncService(self.agentfs, self.config, self.bus, self.person, self.cache)
             return self._sync
+
+    def _tidy(self) -> None:
+        self.cache.tidy()
+        if self.agentfs.items.any_below("conflicts/"):
+            # Imported here: mostly there is no conflict.
+            from core.conflicts.ended_claims import settle_ended
+
+            settle_ended(self.agentfs)
+
+    @cached_property
+    def claiming(self) -> Claiming:
+        """Taking what other agents may hold, and what becomes of it."""
+        from core.conflicts.arising import Arising
+        from core.conflicts.claiming import Claiming
+
+        return Claiming(self.agentfs, Arising(self.agentfs, self.config.conflicts))
+
+    @cached_property
+    def state_races(self) -> StateRaces:
+        """Writing states so that what comes too late is kept."""
+        from core.conflicts.arising import Arising
+        from core.conflicts.state_races import StateRaces
+
+        return StateRaces(self.agentfs, Arising(self.agentfs, self.config.conflicts))
 
     @cached_property
     def conflicts(self) -> ConflictService:

@@ -208,6 +208,19 @@ class ItemStore:
         """The living item at ``path``."""
         return self._one("SELECT * FROM items WHERE path = ? AND deleted = 0", path)
 
+    def any_below(self, folder: str) -> bool:
+        """Whether something lives in ``folder``, which ends with a slash."""
+        with translated(self._database.path):
+            row = (
+                self._database.connection()
+                .execute(
+                    "SELECT 1 FROM items WHERE path >= ? AND path < ? AND deleted = 0 LIMIT 1",
+                    (folder, f"{folder[:-1]}0"),
+                )
+                .fetchone()
+            )
+        return row is not None
+
     def changes_since(self, position: int, limit: int) -> list[Item]:
         """Items last changed after journal ``position``, oldest change first, each once in its latest state."""
         return self._many("SELECT * FROM items WHERE position > ? ORDER BY position LIMIT ?", (position, limit))

@@ -11,8 +11,9 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
 from core.agentfs.device_names import device_names
 from core.conflicts.arbitration import Arbitration, arbitrate, digest, effective, with_draft
+from core.conflicts.claims import Claims
 from core.conflicts.drafts import DraftStore
-from core.conflicts.forms import mergeable
+from core.conflicts.forms import CLAIM, mergeable
 from core.conflicts.listing import ConflictListing
 from core.conflicts.many import Progress, preview_many, resolve_many
 from core.conflicts.objects import Objects, Present
@@ -121,7 +122,9 @@ class ConflictService:
     ) -> Applied:
         result = arbitration.result()
         changed = result != present.content
-        if changed:
+        if record.kind == CLAIM:
+            Claims(self._agentfs).rule_within(connection, record, result, by=by, why=why)
+        elif changed:
             freed += self._objects.write_within(connection, record.path, result, by=by, like=_telling(record))
         base, local, remote = _contents(record)
         outcome = Outcome(
@@ -157,7 +160,9 @@ class ConflictService:
                 )
             before = _content_with(record, outcome.before)
             changed = before != present.content
-            if changed:
+            if record.kind == CLAIM:
+                Claims(self._agentfs).rule_within(connection, record, before, by=by)
+            elif changed:
                 freed += self._objects.write_within(connection, record.path, before, by=by, like=_telling(record))
             self._put(connection, item, reopened(replace(record, outcome=None), outcome), by, "conflict.undo")
         self._agentfs.contents.discard_unused(freed)

@@ -44,11 +44,8 @@ def hand_over(workspace: str, record: dict[str, object], tell: Callable[[str], N
     They count as handed over once ``tell`` has returned, so a process that is ended before hands them over again.
     Without messages, or without an agent that may read here, ``tell`` is not called. Raises NotReadable and OSError.
     """
-    path = os.path.join(workspace, "agentfs.db")
-    if not os.path.exists(path):
-        raise NotReadable("there is no database in the workspace")
     try:
-        connection = _connect(path)
+        connection = connected(workspace)
         try:
             me = _me(connection, workspace, record)
             if me is None:
@@ -96,7 +93,11 @@ class _Mark:
         os.close(self._descriptor)
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def connected(workspace: str) -> sqlite3.Connection:
+    """The workspace's database, to be read; raises NotReadable and what SQLite raises."""
+    path = os.path.join(workspace, "agentfs.db")
+    if not os.path.exists(path):
+        raise NotReadable("there is no database in the workspace")
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection = sqlite3.connect(f"file:{quoted}?mode=ro", uri=True, timeout=DATABASE_SECONDS, isolation_level=None)
     try:

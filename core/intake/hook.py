@@ -11,7 +11,8 @@ import signal
 import sys
 import time
 
-from core.intake.payloads import CLIENTS, HANDED, line_of, record_of
+from core.intake.edited_files import edited_files
+from core.intake.payloads import CLIENTS, HANDED, folder_of, line_of, record_of
 from core.intake.spool import SpoolRefused, append, make_folder
 
 SECONDS = 2.0
@@ -69,11 +70,12 @@ def _take(client: str, workspace: str, told: bytes, at: int, target: int) -> str
     record = record_of(client, payload, os.environ, at)
     if not os.path.isdir(workspace):
         raise SpoolRefused("there is no workspace")
+    said = _note_leases(workspace, client, payload, record) if "files" in record else ""
     append(workspace, line_of(record))
     event = payload.get("hook_event_name")
     # What a subagent is given its agent never sees.
     if event not in _GIVES_CONTEXT or payload.get("agent_id") or payload.get("context") is False:
-        return ""
+        return said
     # Imported here: half of the calls hand nothing over, and SQLite is a third of what a hook costs.
     from core.intake.handover import NotReadable, hand_over
 
@@ -90,6 +92,21 @@ def _take(client: str, workspace: str, told: bytes, at: int, target: int) -> str
         note = {key: value for key, value in record.items() if key in _WHOSE}
         note |= {"event": HANDED, "agent_id": agent_id, "messages": sequences}
         append(workspace, line_of(note))
+    return ""
+
+
+def _note_leases(workspace: str, client: str, payload: dict[str, object], record: dict[str, object]) -> str:
+    """Add to the record whose leases the tool's files lie under; the answer is why that could not be told."""
+    from core.intake.handover import NotReadable
+    from core.intake.leased_files import leases_over
+
+    folder = folder_of(client, payload, os.environ)
+    try:
+        found = leases_over(workspace, edited_files(payload, folder), folder, str(record["project_sha256"]))
+    except NotReadable as error:
+        return str(error)
+    if found:
+        record["leases"] = found
     return ""
 
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from hashlib import sha256
 
+from core.intake.edited_files import edited_files
+
 CLIENTS = ("claude-code", "codex", "opencode")
 """The clients whose hooks are understood, by the names the command line gives them."""
 EVENTS = {
@@ -49,11 +51,14 @@ def record_of(client: str, payload: object, environ: Mapping[str, str], at: int)
     if not isinstance(name, str):
         raise ValueError("no hook_event_name")
     record: dict[str, object] = {"at": at, "client": client, "event": EVENTS.get(name, SEEN)}
-    record.update(_project(client, payload, environ))
+    folder = folder_of(client, payload, environ)
+    record.update(_project(folder))
     _keep(record, "agent", environ.get("BAILIWICK_AGENT"), LONGEST_NAME)
     _keep(record, "session", payload.get("session_id"), LONGEST_ID)
     if record["event"] in ("begin", "finish"):
         record.update(_call(name, payload))
+        if record["event"] == "begin" and (files := edited_files(payload, folder)):
+            record["files"] = [hash_of_path(each) for each in files]
     elif record["event"] == "fail" and is_kind(payload.get("error")):
         record["error"] = payload["error"]
     return record
@@ -96,17 +101,26 @@ def _call(name: str, payload: Mapping[str, object]) -> dict[str, object]:
     return told
 
 
-def _project(client: str, payload: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
-    """The folder the agent works in: its last name, and the hash of all of it."""
+def folder_of(client: str, payload: Mapping[str, object], environ: Mapping[str, str]) -> str:
+    """The folder the agent works in."""
     folder = payload.get("project")
     if client == "claude-code":
         folder = folder or environ.get("CLAUDE_PROJECT_DIR")
     folder = folder or payload.get("cwd")
     if not isinstance(folder, str) or not folder:
         folder = os.getcwd()
-    folder = os.path.normpath(folder)
+    return os.path.normpath(folder)
+
+
+def hash_of_path(path: str) -> str:
+    """The SHA-256 by which a file or folder is told from others, without its name."""
+    return sha256(_bytes(path)).hexdigest()
+
+
+def _project(folder: str) -> dict[str, str]:
+    """A folder as its last name, and the hash of all of it."""
     name = "home" if folder == os.path.expanduser("~") else os.path.basename(folder)
-    return {"project": _printable(name)[:LONGEST_NAME], "project_sha256": sha256(_bytes(folder)).hexdigest()}
+    return {"project": _printable(name)[:LONGEST_NAME], "project_sha256": hash_of_path(folder)}
 
 
 def _transcript(payload: Mapping[str, object]) -> str:

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from core.agentfs.activity import ReportedCall
 from core.agentfs.readable import without_secrets
-from core.ids import stable_id
+from core.ids import looks_like_id, stable_id
+from core.intake.edited_files import MOST_FILES
+from core.intake.leased_files import MOST_LEASES
 from core.intake.payloads import (
     CLIENTS,
     EVENTS,
@@ -35,7 +37,8 @@ class HookRecord:
     """One call of a hook. ``project`` is the folder's last name, ``agent`` who was named in the environment.
 
     ``failure`` is the client's word for why a turn failed; ``messages`` are the sequence numbers of what was handed
-    over to the agent ``handed_to``.
+    over to the agent ``handed_to``. ``files`` are hashes of the paths that a tool changes, ``leases`` the ids of those
+    that they lie under.
     """
 
     at: datetime
@@ -50,6 +53,8 @@ class HookRecord:
     failure: str = ""
     handed_to: str = ""
     messages: tuple[int, ...] = ()
+    files: tuple[str, ...] = ()
+    leases: tuple[str, ...] = ()
 
 
 def parse(line: bytes, now: datetime) -> HookRecord | None:
@@ -83,6 +88,8 @@ def parse(line: bytes, now: datetime) -> HookRecord | None:
         messages=tuple(each for each in messages[:_MOST_MESSAGES] if isinstance(each, int) and 0 < each < 1 << 62)
         if isinstance(messages, list)
         else (),
+        files=tuple(each for each in _list(told, "files", MOST_FILES) if _hash(each)),
+        leases=tuple(each for each in _list(told, "leases", MOST_LEASES) if looks_like_id(each)),
     )
 
 
@@ -110,6 +117,11 @@ def _id(told: dict[str, object], name: str) -> str:
 def _text(told: dict[str, object], name: str, longest: int) -> str:
     value = told.get(name)
     return value if isinstance(value, str) and len(value) <= longest and value.isprintable() else ""
+
+
+def _list(told: dict[str, object], name: str, most: int) -> list[str]:
+    value = told.get(name)
+    return [each for each in value[:most] if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _hash(value: object) -> str | None:

@@ -11,6 +11,7 @@ import logging
 import re
 import sqlite3
 import time
+from typing import TYPE_CHECKING
 
 from core.agent_model import PERSON_TYPE, Actor, ActorKind, AgentStatus
 from core.agentfs.agentfs import AgentFS
@@ -18,10 +19,14 @@ from core.agentfs.database import now, to_json, to_text, translated
 from core.agentfs.identification import is_verified
 from core.agentfs.readable import without_secrets
 from core.agentfs.registration import check_registration
+from core.config import ConflictSettings
 from core.errors import InvalidInput, NotFound
 from core.intake.payloads import HANDED
 from core.intake.records import HookRecord, parse
 from core.intake.spool_reading import Chunk, Place, read, signature, take_away
+
+if TYPE_CHECKING:
+    from core.intake.boundaries import Boundaries
 
 DOOR = "hook"
 AGENT_TYPE = "coding"
@@ -43,9 +48,12 @@ _log = logging.getLogger(__name__)
 class Intake:
     """For one thread at a time."""
 
-    def __init__(self, agentfs: AgentFS) -> None:
+    def __init__(self, agentfs: AgentFS, conflicts: ConflictSettings | None = None) -> None:
+        """``conflicts`` says who rules where two agents work on the same thing."""
         self._agentfs = agentfs
         self._activity = agentfs.activity
+        self._conflicts = conflicts or ConflictSettings()
+        self._boundaries: Boundaries | None = None
         self._done: tuple[int, int] | None = None
         self._verified: dict[str, bool] = {}
 
@@ -137,6 +145,8 @@ class Intake:
         """Note a call's begin or end; the answer is what the agent does from then on, as far as that is told."""
         activity, call, at = self._activity, record.call, record.at
         if call is not None and record.event == "begin":
+            if record.files:
+                self._cross(connection, record, by)
             if activity.begin(connection, call, session_id, record.client, by=by, at=at):
                 return AgentStatus.BUSY, call.tool
             return None, ""
@@ -152,6 +162,14 @@ class Intake:
         if record.event == "fail":
             return AgentStatus.ERROR, ""
         return (AgentStatus.ACTIVE if record.event in ("start", "prompt", "rest") else None), ""
+
+    def _cross(self, connection: sqlite3.Connection, record: HookRecord, by: Actor) -> None:
+        if self._boundaries is None:
+            # Imported here: most hooks tell of no file that is changed.
+            from core.intake.boundaries import Boundaries
+
+            self._boundaries = Boundaries(self._agentfs, self._conflicts)
+        self._boundaries.crossed(connection, record, by)
 
     def _want_summary(self, connection: sqlite3.Connection, call_id: str, transcript: str) -> None:
         # Where all that is private is sealed, nothing of it is said in a table either.
