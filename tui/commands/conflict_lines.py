@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from core.conflicts.automatic import Media
 from core.conflicts.decisions import Absent, Choice, Content, Decision, DecisionKind
 from core.conflicts.outcomes import Outcome, RuledBy, Took
 from core.conflicts.outline import is_equal
@@ -77,6 +78,8 @@ def outcome_text(outcome: Outcome, *, short: bool = False) -> str:
 
 def side_line(name: str, label: SideLabel) -> str:
     """Who made a side, where and when, and how much of base it changed."""
+    if name == "base":
+        return f"{name:<7} what both began with"
     told = [" ".join(each for each in (label.who, f"on {label.device_name}" if label.device_name else "") if each)]
     told += ["this machine"] if label.is_here else []
     told += [moment_text(label.at, now())] if label.at is not None else []
@@ -96,11 +99,12 @@ def place_name(decision: Decision) -> str:
     return decision.path or "all of it"
 
 
-def place_lines(ordinal: int, decision: Decision) -> Iterator[str]:
-    """One place: what base has, what each side made of it word by word, and what is chosen."""
+def place_lines(ordinal: int, decision: Decision, *, settled: bool = False) -> Iterator[str]:
+    """One place: what base has, what each side made of it word by word, and what is chosen while nothing is settled."""
     kind = f"  ({_KINDS[decision.kind]})" if _KINDS[decision.kind] else ""
     how = "by itself: " if decision.auto else ""
-    yield f"{ordinal:>3}  {place_name(decision)}{kind}  {how}{_CHOICES[decision.choice]}"
+    chosen = "" if settled and decision.is_open else f"  {how}{_CHOICES[decision.choice]}"
+    yield f"{ordinal:>3}  {place_name(decision)}{kind}{chosen}"
     if decision.auto:
         yield from _side("result", content_lines(decision.outcome()))
         return
@@ -177,6 +181,11 @@ def versions(shown: Arbitration) -> Iterator[tuple[str, SideLabel, bytes | None]
 def text_of(content: bytes | None) -> str | None:
     """The content as text, as far as it is that."""
     return content.decode("utf-8", "replace") if content is not None else None
+
+
+def result_text(shown: Arbitration) -> str | None:
+    """The result as far as it is text."""
+    return shown.result_text() if shown.media is not Media.BINARY else None
 
 
 def preview_line(preview: Preview, path: str) -> str:

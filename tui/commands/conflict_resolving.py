@@ -19,7 +19,7 @@ from core.errors import InvalidInput, StateConflict
 from tui.amounts import counted
 from tui.commands.acting import Acting, acting_options
 from tui.commands.conflict_finding import KINDS, Ruling, expectation, ruling
-from tui.commands.conflict_lines import outcome_text, place_name, places, preview_line
+from tui.commands.conflict_lines import content_lines, outcome_text, place_name, places, preview_line, result_text
 from tui.commands.given import bytes_of, decoded
 from tui.commands.nouns import answer
 from tui.commands.options import Invocation, common_options, pass_invocation
@@ -139,8 +139,9 @@ def _resolve_one(invocation: Invocation, those: Ruling, conflict: str, asked: As
     if (problem := shown.problem()) != "":
         raise InvalidInput(problem)
     if asked.dry_run:
-        text = shown.result_text()
-        answer(invocation, _document(shown, applied=False, result=text), text.removesuffix("\n").split("\n"))
+        text = result_text(shown)
+        told = content_lines(shown.resolved.content) if text is None else text.removesuffix("\n").split("\n")
+        answer(invocation, {**_document(shown, applied=False), "result": text}, told)
         return
     done = those.service.apply(shown, by=by, why=asked.why)
     applied = _applied(done, path)
@@ -212,15 +213,14 @@ def _keep(invocation: Invocation, those: Ruling, shown: Arbitration, path: str, 
     answer(invocation, _document(shown, applied=False), told)
 
 
-def _document(shown: Arbitration, *, applied: bool, result: str | None = None) -> dict[str, object]:
+def _document(shown: Arbitration, *, applied: bool) -> dict[str, object]:
     ordinals = {number: ordinal for ordinal, (number, _) in enumerate(places(shown.decisions), 1)}
-    document: dict[str, object] = {
+    return {
         "id": shown.id,
         "path": shown.path,
         "applied": applied,
         "open": [{"number": ordinals[number], "path": shown.decisions[number].path} for number in shown.open],
     }
-    return document if result is None else {**document, "result": result}
 
 
 def _applied(done: Applied | Moved, path: str) -> Applied:

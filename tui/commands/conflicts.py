@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from core.conflicts.outcomes import outcome_json
-from core.conflicts.records import ConflictStatus
+from core.conflicts.records import ConflictStatus, Side
 from core.disclosure.finding import readable_path
 from tui.amounts import counted
 from tui.commands.acting import Acting, acting_options
@@ -17,6 +17,7 @@ from tui.commands.conflict_lines import (
     place_document,
     place_lines,
     places,
+    result_text,
     side_line,
     status_text,
     text_of,
@@ -72,9 +73,18 @@ def show(invocation: Invocation, conflict: str) -> None:
     A place is named by its number or its path; both can be given to `resolve --path`.
     """
     with ruling(invocation) as those:
-        shown = those.service.open(those.find(conflict))
+        found = those.find(conflict)
+        shown, record = those.service.open(found), those.service.record(found)
         path = readable_path(those.agentfs, shown.path)
-    answer(invocation, shown_document(shown, path), shown_lines(shown, path))
+    document = {
+        **shown_document(shown, path),
+        "further_versions": [_version(each) for each in record.others],
+        "overruled": [outcome_json(each) for each in record.overruled],
+    }
+    lines = shown_lines(shown, path)
+    lines += [f"{counted(len(record.others), 'further version')} of it in `--json`."] if record.others else []
+    lines += [f"Not in force: {outcome_text(each)}" for each in record.overruled]
+    answer(invocation, document, lines)
 
 
 @conflicts.command()
@@ -126,6 +136,10 @@ def _summary(summary: ConflictSummary, path: str) -> dict[str, object]:
     }
 
 
+def _version(side: Side) -> dict[str, object]:
+    return {"content": text_of(side.content), "who": side.who, "device": side.device, "at": side.at}
+
+
 def shown_document(shown: Arbitration, path: str) -> dict[str, object]:
     """A conflict as plain data."""
     numbered = list(enumerate(places(shown.decisions), 1))
@@ -141,13 +155,12 @@ def shown_document(shown: Arbitration, path: str) -> dict[str, object]:
         "asked": shown.asked,
         "outcome": outcome_json(shown.outcome) if shown.outcome is not None else None,
         "versions": {name: {"label": label, "content": text_of(content)} for name, label, content in versions(shown)},
-        "further_versions": shown.others,
         "places": [place_document(ordinal, decision) for ordinal, (_, decision) in numbered],
-        "open": [ordinals[number] for number in shown.open],
+        "open": [ordinals[number] for number in shown.open] if shown.status is ConflictStatus.OPEN else [],
         "draft": shown.draft.value,
         "reopened": [ordinals[number] for number in shown.reopened if number in ordinals],
         "problem": shown.problem(),
-        "result": shown.result_text() if not shown.problem() else None,
+        "result": result_text(shown) if not shown.problem() else None,
         "expect": expectation(shown),
     }
 
@@ -155,14 +168,15 @@ def shown_document(shown: Arbitration, path: str) -> dict[str, object]:
 def shown_lines(shown: Arbitration, path: str) -> list[str]:
     """A conflict in words."""
     found = places(shown.decisions)
-    lines = [f"{path}  ({shown.kind}, {shown.status.value}, {len(shown.open)} of {counted(len(found), 'place')} open)"]
+    settled = shown.status is ConflictStatus.RESOLVED
+    count = counted(len(found), "place")
+    lines = [f"{path}  ({shown.kind}, {'resolved' if settled else f'open at {len(shown.open)} of {count}'})"]
     lines += [f"! yours to rule: {shown.reserved}"] if shown.reserved else []
     lines += [f"? {shown.asked.agent} is asked until {moment_text(shown.asked.until, now())}"] if shown.asked else []
     lines += [side_line(name, label) for name, label, _ in versions(shown)]
-    lines += [f"{counted(shown.others, 'further version')} of it in `--json`"] if shown.others else []
     for ordinal, (_, decision) in enumerate(found, 1):
-        lines += ["", *place_lines(ordinal, decision)]
-    if shown.status is ConflictStatus.RESOLVED:
+        lines += ["", *place_lines(ordinal, decision, settled=settled)]
+    if settled:
         return [*lines, "", outcome_text(shown.outcome) if shown.outcome is not None else "resolved"]
     if shown.reopened:
         count = counted(len(shown.reopened), "place")
