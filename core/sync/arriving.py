@@ -18,13 +18,16 @@ from core.agentfs.travelling_agents import AgentRecord, read_agent
 from core.agentfs.travelling_items import ArrivingItem
 from core.agentfs.travelling_messages import TravellingMessage, read_message
 from core.agentfs.travelling_states import TravellingVersion
-from core.conflicts.records import merged, metadata_of, more_private, read_record, write_record
+from core.conflicts.meeting import lost_ruling, note_lost
+from core.conflicts.outcomes import Outcome
+from core.conflicts.records import ConflictRecord, merged, metadata_of, more_private, read_record, write_record
 from core.content_format import decode, encode
 from core.errors import InvalidInput
 from core.model import Item, JSONObject, JSONValue, Kind, Sensitivity
 from core.sync.commit import Operation
 from core.sync.item_header import LOCAL_METADATA, ItemHeader, moment, read_header
 from core.sync.leaving import Travellers
+from core.sync.tables import SyncTables
 from core.sync.things import Thing, last_part, state_place, thing_at
 
 _PUBLISHED = "libraries/"
@@ -157,18 +160,27 @@ class Arrivals:
                 connection, agent_id, key, arriving, arrival.history, arrival.expires_at, by=self.by
             )
         if arrival.thing is Thing.CONFLICT and living is not None:
-            arriving = self._merged(arriving, living)
+            arriving = self._merged(connection, arriving, living)
         if arrival.kind is Kind.DOCUMENT:
             arriving = self._document(arriving, living)
         return self._travellers.items.arrive(connection, arriving, by=self.by)
 
-    def _merged(self, arriving: ArrivingItem, living: Item) -> ArrivingItem:
-        record = merged(read_record(self._agentfs.items.content(living)), read_record(arriving.write.data))
+    def _merged(self, connection: sqlite3.Connection, arriving: ArrivingItem, living: Item) -> ArrivingItem:
+        before, came = read_record(self._agentfs.items.content(living)), read_record(arriving.write.data)
+        record = merged(before, came)
+        if (rulings := lost_ruling(before, came, record, self._agentfs.device)) is not None:
+            self._tell_lost(connection, record, rulings[1])
         found = more_private(arriving.write.found or Sensitivity.NONE, living.sensitive)
         judged = self._agentfs.guard.judge(living.path, living.kind, "", found=found, level=arriving.write.level)
         told = metadata_of(record, seals=judged.seal)
         write = replace(arriving.write, data=write_record(record), metadata=told, found=found)
         return replace(arriving, write=write)
+
+    def _tell_lost(self, connection: sqlite3.Connection, record: ConflictRecord, holds: Outcome) -> None:
+        name, _ = SyncTables(self._agentfs.database).device(holds.device)
+        on = f" on {name}" if name else " on another device"
+        text = f"{holds.who or 'Somebody'}{on} had ruled on {record.path} before you did here, and that ruling holds."
+        note_lost(self._agentfs, connection, self._user, record, text)
 
     def _document(self, arriving: ArrivingItem, living: Item | None) -> ArrivingItem:
         """A document with what this device alone knows of it, and no more in the open than it would say itself."""

@@ -1,101 +1,201 @@
-"""Keeping both versions of what was changed differently here and elsewhere."""
+"""What was changed differently here and elsewhere: settled by rule where rules settle it, with both versions kept."""
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from core.agent_model import Actor
+from core.agent_model import PERSON_TYPE, Actor
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.guard import Guard
-from core.conflicts.outcomes import Outcome, RuledBy, Took
+from core.config import ConflictSettings
+from core.conflicts.arising import Arisen, Arising
+from core.conflicts.forms import mergeable
+from core.conflicts.meeting import Meetings, due
+from core.conflicts.objects import Objects
+from core.conflicts.outcomes import Took
 from core.conflicts.records import ConflictStatus, ConflictStore, Side, more_private
 from core.content_format import decode
-from core.ids import sha256_hex
+from core.errors import InvalidInput, QuotaExceeded
 from core.model import Item, Kind, Sensitivity
 from core.sync.arriving import Arrival
 from core.sync.commit import Operation
+from core.sync.header_merge import merged_header
+from core.sync.item_header import ItemHeader
 from core.sync.leaving import Leaving
 from core.sync.origin import FormerVersion, Origin
+from core.sync.things import Thing, thing_at
 
 _FENCE = re.compile(r"^\s*(```|~~~).*$", re.MULTILINE)
-EDIT_WINS = "an edit wins over a deletion"
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What is here of an object, before anything is taken in; ``agent`` is the id of who wrote it."""
+
+    item: Item | None
+    header: ItemHeader | None
+    plain: bytes | None
+    side: Side
+    agent: str = ""
 
 
 class Conflicting:
-    """Safe from any thread."""
+    """Safe from any thread. What takes a connection belongs to the caller's transaction."""
 
-    def __init__(self, agentfs: AgentFS, store: ConflictStore, leaving: Leaving, by: Actor, user: str) -> None:
+    def __init__(self, agentfs: AgentFS, settings: ConflictSettings, leaving: Leaving, by: Actor, user: str) -> None:
         self._agentfs = agentfs
-        self._store = store
+        self._arising = Arising(agentfs, settings, who=user)
+        self._store = ConflictStore(agentfs)
+        self._meetings = Meetings(agentfs)
+        self._objects = Objects(agentfs, user)
         self._leaving = leaving
         self._by = by
         self._user = user
 
-    def record(
+    def here(self, connection: sqlite3.Connection, path: str, version: str | None) -> Here:
+        """What is at ``path``, of which ``version`` is the one."""
+        item = self._agentfs.items.at_path(path)
+        if item is None:
+            return Here(None, None, None, Side(None, who=self._user, device=self._agentfs.device))
+        plain, header = self._leaving.plain(item), self._leaving.header(item)
+        agent = self._writer(connection, item)
+        side = Side(
+            version,
+            plain,
+            header.to_json(),
+            self._label(connection, self._user, agent or item.agent_id),
+            self._agentfs.device,
+            item.updated_at,
+        )
+        return Here(item, header, plain, side, agent)
+
+    def ruled_here(self, here: Here, arrival: Arrival | None, operation: Operation) -> Took | None:
+        """Which side stays, where both are rulings on one conflict that were made at once; ``None`` where they are not.
+
+        Raises Locked.
+        """
+        kind = arrival.header.kind if arrival is not None else here.item.kind if here.item is not None else ""
+        there = arrival.content if arrival is not None else None
+        return self._meetings.side_kept(operation.path, mergeable(kind, here.plain), mergeable(kind, there))
+
+    def with_facts(self, here: Here, arrival: Arrival, base: FormerVersion | None) -> Arrival:
+        """What arrives, with what was said here alone of the item: who may have it, say."""
+        if here.header is None:
+            return arrival
+        header = merged_header(base.header if base is not None else None, here.header, arrival.header, arrival.item_id)
+        return replace(arrival, header=header)
+
+    def settle(
         self,
         connection: sqlite3.Connection,
         operation: Operation,
-        item: Item | None,
-        version: str | None,
+        here: Here,
         arrival: Arrival | None,
         base: FormerVersion | None,
         former: bytes | None,
         origin: Origin,
-    ) -> None:
-        """Record the conflict between ``item``, whose version is ``version``, and what arrives, in the caller's
-        transaction. ``arrival`` is ``None`` for a deletion, ``former`` the content of ``base`` where it is at hand.
+    ) -> tuple[ConflictStatus, list[str]]:
+        """Record the conflict between what was ``here`` and what arrives, which was taken in already, and settle it.
+
+        ``arrival`` is ``None`` for a deletion, ``former`` the content of ``base`` where it is at hand. What is settled
+        otherwise than it stands is written. The answer is whether somebody has to rule, and the hashes that are not
+        held any more.
         """
-        plain = self._leaving.plain(item) if item is not None else None
-        if base is None and plain is not None and arrival is not None and _is_same_but_cut(arrival, plain):
-            return
-        local = Side(
-            version,
-            plain,
-            self._leaving.header(item).to_json() if item is not None else None,
-            self._user,
-            self._agentfs.device,
-            item.updated_at if item is not None else None,
-        )
-        remote = Side(
+        if base is None and here.plain is not None and arrival is not None and _is_same_but_cut(arrival, here.plain):
+            return ConflictStatus.RESOLVED, []
+        try:
+            connection.execute("SAVEPOINT settling")
+            try:
+                arisen = self._arise(connection, operation, here, arrival, base, former, origin, settles=True)
+                freed = self._written(connection, operation.path, arisen)
+            except BaseException:
+                connection.execute("ROLLBACK TO settling")
+                raise
+            finally:
+                connection.execute("RELEASE settling")
+        except (InvalidInput, QuotaExceeded):
+            arisen = self._arise(connection, operation, here, arrival, base, former, origin, settles=False)
+            freed = []
+        return ConflictStatus.RESOLVED if arisen.outcome is not None else ConflictStatus.OPEN, freed
+
+    def _arise(
+        self,
+        connection: sqlite3.Connection,
+        operation: Operation,
+        here: Here,
+        arrival: Arrival | None,
+        base: FormerVersion | None,
+        former: bytes | None,
+        origin: Origin,
+        *,
+        settles: bool,
+    ) -> Arisen:
+        item, writer = here.item, arrival.history[-1].actor if arrival is not None and arrival.history else ""
+        there = Side(
             arrival.version if arrival is not None else None,
             arrival.content if arrival is not None else None,
             arrival.header.to_json() if arrival is not None else None,
-            origin.user,
+            self._label(connection, origin.user, writer or (arrival.header.agent if arrival is not None else "")),
             origin.device,
             origin.at,
         )
-        found = self._found(operation.path, item, arrival, former)
-        record = self._store.open_within(
+        sides, agents = (here.side, there), (here.agent, writer)
+        if arrival is None:
+            # What was deleted elsewhere stands here.
+            sides, agents = (there, here.side), (writer, here.agent)
+        kind = arrival.header.kind if arrival is not None else item.kind.value if item is not None else operation.kind
+        return self._arising.arise_within(
             connection,
             operation.path,
-            arrival.header.kind if arrival is not None else item.kind.value if item is not None else operation.kind,
+            kind,
             Side(base.version, former, base.header) if base is not None else None,
-            local,
-            remote,
+            *sides,
             owner=self._user,
-            found=found,
+            found=self._found(operation.path, item, arrival, former),
+            critical=(item is not None and item.critical) or (arrival is not None and arrival.header.critical),
             by=self._by,
+            agents=agents,
+            settles=settles,
         )
-        if item is None or arrival is None:
-            kept = Took.REMOTE if item is None else Took.LOCAL
-            outcome = Outcome(
-                RuledBy.AUTOMATIC,
-                kept,
-                EDIT_WINS,
-                self._user,
-                self._agentfs.device,
-                record.updated_at,
-                _hash(record.base),
-                _hash(record.local),
-                _hash(record.remote),
-                _hash(record.remote if item is None else record.local),
-            )
-            settled = replace(record, status=ConflictStatus.RESOLVED, outcome=outcome)
-            self._store.put_within(
-                connection, settled, owner=self._user, found=found, by=self._by, action="conflict.resolve"
-            )
+
+    def _written(self, connection: sqlite3.Connection, path: str, arisen: Arisen) -> list[str]:
+        if not arisen.writes:
+            return []
+        return self._objects.write_within(connection, path, arisen.content, by=self._by, like=arisen.record.local)
+
+    def uphold(self, connection: sqlite3.Connection, conflict: str) -> tuple[bool, list[str]]:
+        """Have the ruling that holds stand at the object of a conflict, where one that does not hold stands there.
+
+        ``conflict`` is the record's path. The answer is whether something was written, and the hashes that are
+        not held any more.
+        """
+        if self._agentfs.items.at_path(conflict) is None:
+            return False, []
+        record = self._store.get(conflict)
+        if not record.overruled or record.status is ConflictStatus.OPEN:
+            return False, []
+        content = due(record, self._objects.present(record.path).content)
+        if content is None:
+            return False, []
+        like = next((each for each in record.sides if each.header is not None), None)
+        return True, self._objects.write_within(connection, record.path, content[0], by=self._by, like=like)
+
+    def _writer(self, connection: sqlite3.Connection, item: Item) -> str:
+        """The id of who wrote the present version of a state; empty for other items."""
+        if thing_at(item.path) is not Thing.STATE:
+            return ""
+        row = connection.execute(
+            "SELECT actor FROM state_history WHERE state_id = ? ORDER BY version DESC LIMIT 1", (item.id,)
+        ).fetchone()
+        return str(row["actor"]) if row is not None else ""
+
+    @staticmethod
+    def _label(connection: sqlite3.Connection, user: str, agent: str) -> str:
+        """Whose a version is, with the agent that wrote it."""
+        row = connection.execute("SELECT name FROM agents WHERE id = ? AND type <> ?", (agent, PERSON_TYPE)).fetchone()
+        return f"{user} · {row['name']}" if row is not None else user
 
     def _found(self, path: str, item: Item | None, arrival: Arrival | None, former: bytes | None) -> Sensitivity:
         """Why any of the versions is sensitive, by what was found in it or by the path that it has."""
@@ -107,10 +207,6 @@ class Conflicting:
         if former is not None:
             found = more_private(found, guard.scan(former.decode("utf-8", "replace")))
         return found
-
-
-def _hash(side: Side | None) -> str | None:
-    return sha256_hex(side.content) if side is not None and side.content is not None else None
 
 
 def _is_same_but_cut(arrival: Arrival, plain: bytes) -> bool:

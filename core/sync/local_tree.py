@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import translated
-from core.conflicts.records import ConflictStore
+from core.config import ConflictSettings
+from core.conflicts.outcomes import Took
+from core.conflicts.records import ConflictStatus
 from core.disclosure.release import release, release_packed
 from core.errors import InvalidInput, SealBroken, WorkspaceUnusable
 from core.model import Item, JSONObject, Level
@@ -75,8 +77,17 @@ class LocalTree:
     is noted in the audit trail as the engine's, through the door ``sync``.
     """
 
-    def __init__(self, agentfs: AgentFS, user: str, device_name: str = "") -> None:
-        """``user`` is whose items go out; ``device_name`` is how the other devices call this one."""
+    def __init__(
+        self,
+        agentfs: AgentFS,
+        user: str,
+        device_name: str = "",
+        conflicts: ConflictSettings = ConflictSettings(),  # noqa: B008 - frozen
+    ) -> None:
+        """``user`` is whose items go out; ``device_name`` is how the other devices call this one.
+
+        ``conflicts`` says what is settled without a person.
+        """
         self._agentfs = agentfs
         self._user = user
         self._thread = threading.local()
@@ -84,7 +95,7 @@ class LocalTree:
         self._leaving = Leaving(agentfs, self._travellers)
         self._versions = Versions(agentfs)
         self._arrivals = Arrivals(agentfs, self._travellers, user)
-        self._conflicting = Conflicting(agentfs, ConflictStore(agentfs), self._leaving, self._arrivals.by, user)
+        self._conflicting = Conflicting(agentfs, conflicts, self._leaving, self._arrivals.by, user)
 
     # What is here
 
@@ -298,7 +309,10 @@ class LocalTree:
         connection.execute("RELEASE arriving")
         together += freed
 
-    def _take(self, connection: sqlite3.Connection, arrival: Arrival, key: VersionKey) -> list[str]:
+    def _take(
+        self, connection: sqlite3.Connection, arrival: Arrival, key: VersionKey, told: Arrival | None = None
+    ) -> list[str]:
+        """Take in what arrives; ``told`` is what did, where other facts are to be here than were told."""
         freed = self._arrivals.take(connection, arrival)
         if arrival.thing is Thing.AGENT:
             return freed
@@ -306,7 +320,11 @@ class LocalTree:
         assert item is not None
         if arrival.received:
             self._versions.remember_within(connection, item.id, item.position, RECEIVED, arrival.version)
-        elif arrival.thing not in things.MERGING and item.level is arrival.header.level:
+        elif (
+            arrival.thing not in things.MERGING
+            and item.level is arrival.header.level
+            and (told is None or told.header == arrival.header)
+        ):
             self._versions.remember_within(connection, item.id, item.position, key.identity, arrival.version)
         return freed
 
@@ -332,32 +350,57 @@ class LocalTree:
         expected: str | None,
         base: FormerVersion | None,
         origin: Origin,
-    ) -> bool:
-        """Record that the version here, ``expected``, and the operation's were both made of ``base``; keep both.
+    ) -> ConflictStatus | None:
+        """What the version here, ``expected``, and the operation's make, which were both made of ``base``.
 
-        The operation's version becomes the one here, in the same transaction. Where either side deleted, the edit stays
-        or comes back, and the record is resolved by that. What merges by itself (``merges``), and documents that are
-        the same but for where they were cut, leave no record. False: the version here is no longer ``expected``;
-        nothing was done.
+        Both are kept in a record. What rules settle is here then, and goes up by the next scan where it is not the
+        operation's version; where somebody has to rule, the operation's is here, or the one that is there at all where
+        either side deleted. Of two rulings on one conflict the one that holds is here, and there is no record of it.
+        What merges by itself (``merges``), and documents that are the same but for where they were cut, leave none
+        either. All of it is one transaction. ``None``: the version here is no longer ``expected``; nothing was done.
         """
         puts = operation.change is not Change.DELETE
         if puts and content is None:
             raise InvalidInput(f"The content of {operation.path[:80]} is not at hand.")
         arrival = self._arrivals.read(operation, content or b"", origin.user) if puts else None
         if arrival is not None and (arrival.received or arrival.thing in things.MERGING):
-            return self.apply(operation, content or b"", expected=expected, origin=origin)
+            done = self.apply(operation, content or b"", expected=expected, origin=origin)
+            return ConflictStatus.RESOLVED if done else None
         if origin.user != self._user:
             raise InvalidInput(f"{operation.path[:80]} is not {origin.user}'s to change.")
         former = self._former(operation, base)
         key = self._versions.key()
         with self._changing() as (connection, freed):
             if self._version(operation.path, key) != expected:
-                return False
-            item = self._agentfs.items.at_path(operation.path)
-            self._conflicting.record(connection, operation, item, expected, arrival, base, former, origin)
+                return None
+            here = self._conflicting.here(connection, operation.path, expected)
+            ruled = self._conflicting.ruled_here(here, arrival, operation)
+            if ruled is not None:
+                if ruled is Took.REMOTE:
+                    freed += self._take_or_drop(connection, arrival, here.item, key)
+                return ConflictStatus.RESOLVED
             if arrival is not None:
-                freed += self._take(connection, arrival, key)
-        return True
+                freed += self._take(connection, self._conflicting.with_facts(here, arrival, base), key, arrival)
+            status, more = self._conflicting.settle(connection, operation, here, arrival, base, former, origin)
+            freed += more
+        return status
+
+    def _take_or_drop(
+        self, connection: sqlite3.Connection, arrival: Arrival | None, item: Item | None, key: VersionKey
+    ) -> list[str]:
+        if arrival is not None:
+            return self._take(connection, arrival, key)
+        return self._arrivals.drop(connection, item) if item is not None else []
+
+    def uphold(self, conflict: str) -> bool:
+        """Have what was ruled stand at the object of the conflict at that path, where a ruling that lost does.
+
+        Two were made at once then, and one of them changed nothing. Says whether something was written. Raises Locked.
+        """
+        with self._changing() as (connection, freed):
+            written, more = self._conflicting.uphold(connection, conflict)
+            freed += more
+        return written
 
     def _former(self, operation: Operation, base: FormerVersion | None) -> bytes | None:
         """The base's content as it is compared, where it is at hand and whole."""

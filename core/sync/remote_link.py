@@ -165,7 +165,7 @@ class RemoteLink:
         from core.sync.withdrawing import LibraryUpkeep
 
         user, teams = self._settings.user.id, Teams(self._agentfs)
-        tree = LocalTree(self._agentfs, user, self.device_name)
+        tree = LocalTree(self._agentfs, user, self.device_name, self._settings.conflicts)
         devices = Devices(self._agentfs, store, self._tables, teams)
         upkeep = KeyUpkeep(self._agentfs, beneath(store))
         if checks:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from enum import Enum
 from itertools import groupby, islice
 
-from core.errors import InvalidInput, SealBroken, WorkspaceUnusable
+from core.conflicts.records import ConflictStatus
+from core.errors import InvalidInput, QuotaExceeded, SealBroken, WorkspaceUnusable
 from core.sync.areas import AreaLocks
 from core.sync.commit import Operation, Place
 from core.sync.failpoints import reached
@@ -23,6 +24,7 @@ from core.sync.origin import FormerVersion
 from core.sync.packing import Encoding, decompress
 from core.sync.planner import Step, step_for
 from core.sync.tables import Base, SyncTables
+from core.sync.things import Thing, thing_at
 from core.sync_model import AreaKind, Change
 
 _log = logging.getLogger(__name__)
@@ -78,6 +80,20 @@ class Intake:
             self._bring(ready, pulled)
             for batch in batches(list(wanting)):
                 self._fetch_and_bring(batch, wanting, pulled)
+        self._uphold(ordered, pulled)
+
+    def _uphold(self, incoming: Sequence[Incoming], pulled: Pulled) -> None:
+        """Where a conflict came that was ruled on here too, see to it that what holds stands at its object."""
+        if self._area.kind is not AreaKind.USER:
+            return
+        for each in incoming:
+            path = each.operation.path
+            if each.own or thing_at(path) is not Thing.CONFLICT or path in pulled.lacking:
+                continue
+            try:
+                pulled.received += self._tree.uphold(path)
+            except (*_OF_ONE_ITEM, QuotaExceeded) as refused:
+                _log.warning("a ruling of %s is not upheld: %s", path, refused.message)
 
     def step(self, incoming: Incoming) -> tuple[Step, str | None]:
         """What becomes of the path, and which version is here now."""
@@ -221,17 +237,17 @@ class Intake:
         former = self._former(incoming) if differ else None
         with self._tree.together():
             if differ:
-                done = self._tree.conflict(operation, content, expected=here, base=former, origin=origin)
+                became = self._tree.conflict(operation, content, expected=here, base=former, origin=origin)
+                done, is_open = became is not None, became is ConflictStatus.OPEN
             else:
-                done = self._do_plainly(incoming, content, step, here)
+                done, is_open = self._do_plainly(incoming, content, step, here), False
             if done:
                 self._note_agreed(self._tables.database.connection(), incoming, present=True)
         if not done:
             return _Outcome.CHANGED
         if differ or step in (Step.TAKE, Step.DROP):
             pulled.received += 1
-        if step is Step.CONFLICT and not self._tree.merges(operation.path):
-            pulled.conflicts += 1
+        pulled.conflicts += is_open
         return _Outcome.DONE
 
     def _former(self, incoming: Incoming) -> FormerVersion | None:

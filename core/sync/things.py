@@ -21,7 +21,7 @@ class Thing(StrEnum):
 
 
 _STATE = re.compile("agents/([^/]+)/state/(.+)", re.DOTALL)
-_ORDER = (Thing.AGENT, Thing.SESSION, Thing.MESSAGE, Thing.STATE, Thing.ITEM, Thing.CONFLICT)
+_ORDER = (Thing.AGENT, Thing.CONFLICT, Thing.SESSION, Thing.MESSAGE, Thing.STATE, Thing.ITEM)
 MERGING = frozenset({Thing.AGENT, Thing.MESSAGE, Thing.CONFLICT})
 """What two devices may both change without ever disagreeing."""
 LASTING = frozenset({Thing.AGENT, Thing.MESSAGE, Thing.SESSION})
@@ -42,7 +42,9 @@ def thing_at(path: str) -> Thing:
 
 
 def order(path: str) -> int:
-    """In which order things arrive, lowest first: agents before what is theirs, conflicts after what they tell of."""
+    """In which order things arrive, lowest first: agents before what is theirs, conflicts before what they tell of, so
+    that it is known what was ruled when two rulings meet.
+    """
     return _ORDER.index(thing_at(path))
 
 

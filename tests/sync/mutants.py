@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.agentfs.items import ItemWrite
+from core.conflicts.records import ConflictStatus
 from core.errors import RemoteUnreachable
 from core.model import Kind
 from core.remote.folder import FolderStore
@@ -144,7 +145,7 @@ def _nothing_is_one_transaction(patch: pytest.MonkeyPatch) -> None:
 
 def no_conflict_is_recorded(patch: pytest.MonkeyPatch) -> None:
     """The version of this device is replaced, and that is all."""
-    patch.setattr(Conflicting, "record", lambda *rest: None)
+    patch.setattr(Conflicting, "settle", lambda *rest: (ConflictStatus.OPEN, []))
 
 
 MUTANTS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {

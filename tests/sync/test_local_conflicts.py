@@ -141,7 +141,8 @@ def test_an_edit_wins_over_a_deletion_and_that_is_recorded(devices: tuple[Device
     assert (record.status, store.count_open()) == (ConflictStatus.RESOLVED, 0)
     assert {record.local.version is None, record.remote.version is None} == {True, False}
     assert record.outcome is not None
-    assert record.outcome.took is (Took.LOCAL if deletes == "desk" else Took.REMOTE)
+    assert record.local.version is None
+    assert record.outcome.took is Took.REMOTE
 
 
 def test_a_secret_in_any_of_the_versions_seals_the_record(devices: tuple[Device, Device]) -> None:

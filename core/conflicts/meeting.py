@@ -1,0 +1,110 @@
+"""Two rulings on one conflict, made on two devices at once, that meet: one holds, and no conflict is made of the two.
+
+The record says which (``records.merged``). It is taken in before the objects, so it is known when their contents meet.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from core.agentfs.agentfs import AgentFS
+from core.agentfs.database import translated
+from core.conflicts.arbitration import digest
+from core.conflicts.forms import mergeable
+from core.conflicts.outcomes import Outcome, RuledBy, Took
+from core.conflicts.records import ConflictRecord, ConflictStatus, read_record
+from core.model import JSONValue, Kind
+
+NOTICE = "conflict.notice"
+"""The type of the message by which a person hears of a ruling that does not hold."""
+_ABOUT = (
+    "SELECT id FROM items WHERE kind = ? AND deleted = 0 AND path >= 'conflicts/' AND path < 'conflicts0'"
+    " AND json_extract(metadata, '$.object') = ? AND json_extract(metadata, '$.contested')"
+)
+
+
+class Meetings:
+    """Safe from any thread."""
+
+    def __init__(self, agentfs: AgentFS) -> None:
+        self._agentfs = agentfs
+
+    def about(self, path: str) -> list[ConflictRecord]:
+        """The conflicts of an object on which more than one ruling was made. Raises Locked."""
+        with translated(self._agentfs.database.path):
+            rows = self._agentfs.database.connection().execute(_ABOUT, (Kind.DECISION, path)).fetchall()
+        items = [item for row in rows if (item := self._agentfs.items.get(row["id"])) is not None]
+        return [read_record(self._agentfs.items.content(item)) for item in items]
+
+    def side_kept(self, path: str, local: bytes | None, remote: bytes | None) -> Took | None:
+        """Which of two contents, as they are merged, is the ruling that holds; ``None`` where they are not two rulings.
+
+        Raises Locked.
+        """
+        for record in self.about(path):
+            if (took := side_kept(record, digest(local), digest(remote))) is not None:
+                return took
+        return None
+
+
+def side_kept(record: ConflictRecord, local: str | None, remote: str | None) -> Took | None:
+    """As ``Meetings.side_kept``, of one conflict and the hashes of both contents. Pure."""
+    if local == remote:
+        return None
+    rulings = _rulings(record)
+    for here in (each for each in rulings if each.result == local):
+        for there in (each for each in rulings if each.result == remote):
+            if _about(here) == _about(there):
+                return Took.LOCAL if rulings.index(here) < rulings.index(there) else Took.REMOTE
+    return None
+
+
+def due(record: ConflictRecord, present: bytes | None) -> tuple[bytes | None] | None:
+    """What has to stand at the object, where a ruling that does not hold stands there, ``present`` as it is merged.
+
+    ``None`` where nothing is to be done, or the content of the ruling that holds is still to come. Pure.
+    """
+    outcome, stands = record.outcome, digest(present)
+    if record.status is ConflictStatus.OPEN or outcome is None or stands == outcome.result:
+        return None
+    if not any(each.result == stands and _about(each) == _about(outcome) for each in record.overruled):
+        return None
+    if outcome.result is None:
+        return (None,)
+    versions = [*record.sides, *([record.base] if record.base is not None else [])]
+    contents = (mergeable(record.kind, each.content) for each in versions)
+    return next(((each,) for each in contents if digest(each) == outcome.result), None)
+
+
+def lost_ruling(
+    before: ConflictRecord, came: ConflictRecord, now: ConflictRecord, device: str
+) -> tuple[Outcome, Outcome] | None:
+    """The ruling of this device that holds no more and the one that does, as ``before`` and what ``came`` are ``now``.
+
+    ``None`` where nobody here has to hear of it: whoever ruled there knew it, both ruled alike, or a rule had. Pure.
+    """
+    mine, holds = before.outcome, now.outcome
+    if before.status is ConflictStatus.OPEN or mine is None or holds is None or mine == holds:
+        return None
+    if mine.device != device or mine.by is not RuledBy.PERSON or mine in came.overruled:
+        return None
+    return None if mine.result == holds.result or now.status is ConflictStatus.OPEN else (mine, holds)
+
+
+def _rulings(record: ConflictRecord) -> list[Outcome]:
+    """Every ruling, the one that holds first, then the earlier before the later."""
+    held = [record.outcome] if record.outcome is not None else []
+    return [*held, *record.overruled]
+
+
+def _about(outcome: Outcome) -> tuple[str | None, frozenset[str | None]]:
+    """The versions that it ruled on, whichever of them is local there."""
+    return outcome.base, frozenset((outcome.local, outcome.remote))
+
+
+def note_lost(agentfs: AgentFS, connection: sqlite3.Connection, user: str, record: ConflictRecord, text: str) -> None:
+    """Tell the person, in the caller's transaction, that a ruling made here does not hold."""
+    person = agentfs.agents.person(connection, user)
+    content: JSONValue = {"conflict": record.id, "object": record.path, "text": text}
+    if not agentfs.messages.tell(connection, person, content, type=NOTICE):
+        agentfs.audit.append(connection, agentfs.agents.engine, "message.skip", person, {"type": NOTICE})
