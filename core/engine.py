@@ -83,7 +83,7 @@ class Engine:
         self._accesses: Counter[str] = Counter()
         self._refusals: dict[str, float] = {}
         self._housekeeper = Housekeeper(agentfs, bus, settings.audit.retention_days, upkeep)
-        self._intake = IntakeWorker(agentfs, bus)
+        self._intake = IntakeWorker(agentfs, bus, settings.conflicts)
 
     def start(self) -> None:
         """Take up the duties: what is queued, and every watched folder looked at again."""

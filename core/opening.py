@@ -29,7 +29,7 @@ def open_agentfs(root: Path, settings: Settings, acting: Actor | None = None) ->
     return AgentFS(root, policy, acting, privacy_of(root, settings))
 
 
-def take_in_waiting(agentfs: AgentFS) -> None:
+def take_in_waiting(agentfs: AgentFS, settings: Settings) -> None:
     """Take in what agents' hooks left while no engine runs, as far as half a second goes; what cannot be, waits on."""
     if agentfs.engine_lock.is_taken() or not spool_waits(agentfs.root):
         return
@@ -37,7 +37,7 @@ def take_in_waiting(agentfs: AgentFS) -> None:
     from core.intake.taking_in import Intake
 
     try:
-        Intake(agentfs).take_in(INTAKE_SECONDS)
+        Intake(agentfs, settings.conflicts).take_in(INTAKE_SECONDS)
     except Exception:  # noqa: BLE001 - whatever a hook left, the command that was asked for goes on
         _log.warning("what agents' hooks told waits on", exc_info=True)
 

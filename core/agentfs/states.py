@@ -306,7 +306,7 @@ class StateStore(StateLog):
             facts["value"] = state.value if state is not None else None
         return StateConflict(
             f"{key} was expected at version {expect}, but {stands}.",
-            "Read it, take the change in, and write again with the current version.",
+            "Read it, take the change in, and write again with the current version; or have yours kept: `--keep`.",
             facts,
         )
 

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from core.agentfs.agentfs import AgentFS
+from core.config import ConflictSettings
 from core.errors import BailiwickError
 from core.events import EventBus, Notice
 
@@ -25,8 +26,9 @@ _log = logging.getLogger(__name__)
 class IntakeWorker:
     """A daemon thread. What cannot be taken in now is tried again, and a person hears of it once."""
 
-    def __init__(self, agentfs: AgentFS, bus: EventBus) -> None:
+    def __init__(self, agentfs: AgentFS, bus: EventBus, conflicts: ConflictSettings) -> None:
         self._agentfs = agentfs
+        self._conflicts = conflicts
         self._parts: tuple[Intake, Summariser] | None = None
         self._bus = bus
         self._stop = threading.Event()
@@ -63,7 +65,7 @@ class IntakeWorker:
             from core.intake.summaries import Summariser
             from core.intake.taking_in import Intake
 
-            self._parts = Intake(self._agentfs), Summariser(self._agentfs)
+            self._parts = Intake(self._agentfs, self._conflicts), Summariser(self._agentfs)
         intake, summariser = self._parts
         if intake.waits() and intake.take_in(STEP_SECONDS):
             self._due = 1

@@ -26,7 +26,7 @@ INSTRUCTIONS = (
     " own. `search` before you guess how a library works; `lease` what you change; look into `inbox` now and then;"
     " `note` what others should know."
 )
-_READ_ONLY = frozenset({"state_get", "state_list", "search", "show"})
+_READ_ONLY = frozenset({"state_get", "state_list", "search", "show", "conflicts"})
 # These may wait for an engine that starts; everything else of a connection is done in the order in which it came.
 _UNORDERED = frozenset({"search", "show"})
 THREADS = 8

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 from core.agent_model import Agent, Importance, Lease, Message, Session, State
 from core.agentfs.database import now, to_text
+from core.conflicts.state_races import Kept
 from core.library.catalogue import StoredDocument
 from core.model import Answer, Hit, Item, Kind, Level, Passage
 
@@ -67,7 +68,7 @@ class StateValue:
 
 @dataclass(frozen=True, slots=True)
 class StateWritten:
-    """``sealed`` because of what ``sensitive`` says."""
+    """``sealed`` because of what ``sensitive`` says; ``kept`` says what became of a write that came too late."""
 
     key: str
     version: int
@@ -75,6 +76,8 @@ class StateWritten:
     level: str = Level.PRIVATE.value
     sealed: bool = False
     sensitive: str = ""
+    kept: str = ""
+    conflict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,42 @@ class SessionLine:
     ended_at: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ConflictSide:
+    """``content`` is shortened, ``None`` where it was deleted; ``stands``: this is what is there now."""
+
+    side: str
+    who: str
+    content: str | None
+    stands: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictLine:
+    """``reserved``: the person alone decides; ``rule_until``: you are asked to; ``sealed``: without ``sides``."""
+
+    id: str
+    about: str
+    kind: str
+    since: str
+    sides: tuple[ConflictSide, ...]
+    reserved: str = ""
+    sealed: bool = False
+    rule_until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflicts:
+    conflicts: tuple[ConflictLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    id: str
+    took: str
+    changed: bool
+
+
 def plain(value: object) -> Any:
     """An answer as JSON holds it, without the fields that are as they are by default."""
     if isinstance(value, Enum):
@@ -238,6 +277,18 @@ def state_value(agent: str, state: State) -> StateValue:
 def state_written(state: State) -> StateWritten:
     """What a write of a state did."""
     return StateWritten(state.key, state.version, state.kind, state.level, state.sealed, state.sensitive)
+
+
+def state_kept(key: str, kept: Kept) -> StateWritten:
+    """What became of a write that would be kept where it came too late."""
+    written = state_written(kept.state) if kept.state is not None else StateWritten(key, 0)
+    if kept.conflict is None:
+        return written
+    identifier, version = kept.conflict.id, written.version
+    told = f"merged with what came first, as version {version}"
+    if not kept.is_written:
+        told = f"kept as conflict {identifier}; version {version} stands until somebody rules"
+    return replace(written, kept=told, conflict=identifier)
 
 
 def state_lines(agent: str, states: Sequence[State], limit: int) -> StateLines:

@@ -1,4 +1,4 @@
-"""The twelve tools of an agent, as plain functions: each method is one tool, its docstring what the agent reads of it.
+"""The tools of an agent, fourteen, as plain functions: each method is one, its docstring what the agent reads of it.
 
 Adding a tool is adding a public method with type hints; ``core.serving.tool_calls`` makes the schema and checks calls.
 """
@@ -14,12 +14,16 @@ from core.agent_model import Actor, AgentStatus, Importance, LeaseMode, MessageS
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.globs import normalised
 from core.agentfs.leases import DEFAULT_SECONDS, RESOURCE_PREFIX
+from core.conflicts.claiming import Claiming
+from core.conflicts.service import ConflictService
+from core.conflicts.state_races import StateRaces
 from core.errors import EngineGone, InvalidInput, NotFound
 from core.library.catalogue import StoredDocument
 from core.library.notes import Note, add_note, check_note, slug
 from core.model import MODEL_LOADING, Answer, Filters, JSONObject, JSONValue, Kind, SearchMode
 from core.search.query import Query
 from core.serving import tool_answers as answers
+from core.serving.agent_conflicts import AgentConflicts, Take
 from core.serving.caller import Caller
 
 MOST_LISTED = 200
@@ -37,6 +41,12 @@ class Desk(Protocol):
 
     @property
     def agentfs(self) -> AgentFS: ...
+    @property
+    def conflicts(self) -> ConflictService: ...
+    @property
+    def claiming(self) -> Claiming: ...
+    @property
+    def state_races(self) -> StateRaces: ...
     def search(self, query: Query, *, by: Actor) -> Answer: ...
     def record_search(self, answer: Answer, *, by: Actor) -> None: ...
     def document(self, identifier: str, *, by: Actor) -> StoredDocument: ...
@@ -136,9 +146,15 @@ class Toolbox:
         value: Annotated[Any, "any JSON"],
         expect: Annotated[int | None, "write only if this version is current; 0: if there is none"] = None,
         expires_seconds: float | None = None,
+        keep: Annotated[bool, "do not lose it if `expect` fails: merge it, or open a conflict"] = False,
     ) -> answers.StateWritten:
         """Write a state of yours, as a new version."""
         by = self._caller.actor()
+        if keep:
+            if expect is None:
+                raise InvalidInput("Nothing says which version it was made of.", "Give `expect` with `keep`.")
+            kept = self._desk.state_races.put(by.id, key, value, by=by, expect=expect, expires_in=expires_seconds)
+            return answers.state_kept(key, kept)
         state = self._agentfs.states.put(by.id, key, value, by=by, expect=expect, expires_in=expires_seconds)
         return answers.state_written(state)
 
@@ -204,9 +220,8 @@ class Toolbox:
         if action is LeaseAction.RENEW and not self._holds(by, resource):
             raise NotFound(f"You hold no lease on {resource}.", "Take it, if it is free.")
         mode = LeaseMode.SHARED if shared else LeaseMode.EXCLUSIVE
-        return answers.Leases(
-            answers.lease_lines([store.take(by.id, resource, by=by, mode=mode, seconds=seconds, reason=reason)])
-        )
+        taken = self._desk.claiming.take(by.id, resource, by=by, mode=mode, seconds=seconds, reason=reason)
+        return answers.Leases(answers.lease_lines([taken]))
 
     def search(
         self,
@@ -272,7 +287,26 @@ class Toolbox:
         ended = self._caller.end_session() if action is SessionAction.END else None
         return answers.session_line(ended or self._agentfs.sessions.get(by.session_id))
 
+    def conflicts(self, limit: int = 20) -> answers.Conflicts:
+        """List open conflicts about your states and claims, and those you are asked to rule on, with each side."""
+        _check_count(limit)
+        by = self._caller.actor()
+        return answers.Conflicts(self._conflicts().all(self._caller.agent(), by, limit))
+
+    def rule_conflict(
+        self,
+        id: str,  # noqa: A002 - the agent's word
+        take: Take,
+        why: Annotated[str, "one sentence"],
+    ) -> answers.Ruled:
+        """Rule on a conflict that you are asked to rule on; the person may overrule it."""
+        by = self._caller.actor()
+        return self._conflicts().rule(id, take, why, self._caller.agent(), by)
+
     # What the tools have in common
+
+    def _conflicts(self) -> AgentConflicts:
+        return AgentConflicts(self._agentfs, self._desk.conflicts)
 
     def _capabilities(self, name: str, tools: list[str] | None, patterns: list[str] | None) -> JSONObject | None:
         """What is declared; what is not said of an agent that is here stays as it was."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,8 +80,8 @@ class Bench:
 
 
 @contextmanager
-def bench(root: Path) -> Iterator[Bench]:
-    """A new workspace of Ada's with room for eight agents and no model."""
+def bench(root: Path, more: Mapping[str, str | int | bool] | None = None) -> Iterator[Bench]:
+    """A new workspace of Ada's with room for eight agents and no model, and with ``more`` settings."""
     settings = load_settings(root)
     for key, value in {
         "model.allow_download": False,
@@ -89,6 +89,7 @@ def bench(root: Path) -> Iterator[Bench]:
         "user.id": "ada",
         "user.teams": "core",
         "agents.max_concurrent": 8,
+        **(more or {}),
     }.items():
         settings = with_flag(settings, key, value)
     workspace = Workspace(root, settings, role="the test", duties=Duties.ALL)

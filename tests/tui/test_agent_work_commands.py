@@ -78,7 +78,7 @@ def test_what_a_terminal_would_obey_is_shown_and_kept(shell: Shell) -> None:
     shell.told("state", "put", "scout", "x", json.dumps(hostile))
     assert shell.json("state", "get", "scout", "x")["value"] == hostile
     shell.told("messages", "send", "--from", "scout", "--to", "critic", hostile)
-    shell.told("leases", "take", "scout", "src/**", "--reason", hostile)
+    shell.told("leases", "take", "critic", "src/**", "--reason", hostile)
     shell.told("agents", "heartbeat", "scout", "--note", hostile)
     shell.told("sessions", "start", "scout", "--title", hostile)
     for arguments in (
@@ -88,10 +88,29 @@ def test_what_a_terminal_would_obey_is_shown_and_kept(shell: Shell) -> None:
         ("leases", "list"),
         ("sessions", "list"),
         ("agents", "show", "scout"),
-        ("leases", "take", "critic", "src/a"),
+        ("leases", "take", "scout", "src/a"),
+        ("conflicts", "list"),
     ):
         _, out, err = shell(*arguments)
         assert not set("\x1b\u202e\x9b") & set(out + err), arguments
+
+
+def test_a_write_that_comes_too_late_is_kept_where_that_is_asked_for(shell: Shell) -> None:
+    shell.told("state", "put", "scout", "plan", '{"a": 1, "b": 1}')
+    shell.told("state", "put", "scout", "plan", '{"a": 2, "b": 1}', "--expect", "1")
+    late = ("state", "put", "scout", "plan", '{"a": 1, "b": 3}', "--expect", "1")
+    assert shell.refused(*late)["hint"].endswith("or have yours kept: `--keep`.")
+    (line,) = shell.told(*late, "--keep")
+    assert line.startswith("plan is at version 3, merged with what came first (conflict ")
+    assert shell.json("state", "get", "scout", "plan")["value"] == {"a": 2, "b": 3}
+    kept = shell.json("state", "put", "scout", "plan", '{"a": 9, "b": 1}', "--expect", "1", "--keep")
+    assert (kept["written"], kept["version"]) == (False, 3)
+    (line,) = shell.told("state", "put", "scout", "plan", '{"a": 9, "b": 1}', "--expect", "1", "--keep")
+    assert line.startswith(f"Kept as conflict {kept['conflict']}; version 3 of plan stands until it is ruled on.")
+    assert shell.told("state", "put", "scout", "fresh", "1", "--expect", "0", "--keep") == ["fresh is at version 1."]
+    assert shell.refused("state", "put", "scout", "plan", "1", "--keep")["hint"] == "Give --expect with --keep."
+    shell.told("conflicts", "resolve", kept["conflict"], "--take", "local")
+    assert shell.json("state", "get", "scout", "plan")["value"]["a"] == 9
 
 
 # Messages
@@ -152,23 +171,41 @@ def test_the_log_is_filtered(shell: Shell) -> None:
 
 
 def test_a_lease_is_refused_with_the_holder_until_it_is_given_up(shell: Shell) -> None:
-    lease = shell.json("leases", "take", "scout", "src/**", "--seconds", "60", "--reason", "a rename")
+    lease = shell.json("leases", "take", "critic", "src/**", "--seconds", "60", "--reason", "a rename")
     assert (lease["agent"], lease["resource"], lease["mode"], lease["seconds"]) == (
-        "scout",
+        "critic",
         "src/**",
         "exclusive",
         60,
     )
-    refused = shell.refused("leases", "take", "critic", "src/a.py")
-    assert set(refused) >= {"holder", "resource", "seconds_left", "next"}
-    assert refused["holder"] == "scout"
+    refused = shell.refused("leases", "take", "scout", "src/a.py")
+    assert set(refused) >= {"holder", "resource", "seconds_left", "next", "conflict", "ruling"}
+    assert refused["holder"] == "critic"
     assert 50 < refused["seconds_left"] <= 60
     assert "(a rename)" in refused["error"]
     assert [each["id"] for each in shell.json("leases", "list")["leases"]] == [lease["id"]]
-    assert shell.json("leases", "list", "critic")["leases"] == []
-    assert shell.told("leases", "list")[1].split()[:3] == ["scout", "src/**", "exclusive"]
-    assert shell.json("leases", "release", "scout", "src/**")["ended_because"] == "released"
-    assert shell.told("leases", "take", "critic", "src/a.py", "--shared") == [
-        "critic holds src/a.py (shared) for 300 s."
+    assert shell.json("leases", "list", "scout")["leases"] == []
+    assert shell.told("leases", "list")[1].split()[:3] == ["critic", "src/**", "exclusive"]
+    assert shell.json("leases", "release", "critic", "src/**")["ended_because"] == "released"
+    assert shell.told("leases", "take", "scout", "src/a.py", "--shared") == ["scout holds src/a.py (shared) for 300 s."]
+    assert shell.json("leases", "take", "critic", "src/a.py", "--shared")["mode"] == "shared"
+
+
+def test_the_supervisor_gives_a_lease_to_who_has_more_say_and_a_person_is_asked_where_nobody_has(shell: Shell) -> None:
+    shell.told("leases", "take", "scout", "src/**")
+    assert shell.told("leases", "take", "critic", "src/a.py") == ["critic holds src/a.py (exclusive) for 300 s."]
+    assert [each["agent"] for each in shell.json("leases", "list")["leases"]] == ["critic"]
+    (message,) = shell.json("messages", "inbox", "scout")["messages"]
+    assert message["type"] == "claim.ruled"
+    assert message["content"]["text"].startswith("The supervisor ruled: your lease on src/** has ended, critic has")
+    assert "more say" in message["content"]["text"]
+    shell.told("agents", "register", "second", "--type", "validation")
+    refused = shell.refused("leases", "take", "second", "src/**")
+    assert f"Conflict {refused['conflict']} is open: the person is asked to rule." in refused["error"]
+    code, out, _ = shell("conflicts", "list", "--json")
+    assert code == 1
+    assert [each["path"] for each in json.loads(out)["conflicts"]] == ["claims/src/a.py"]
+    shell.told("conflicts", "resolve", refused["conflict"], "--take", "local")
+    assert [(each["agent"], each["resource"]) for each in shell.json("leases", "list")["leases"]] == [
+        ("second", "src/**")
     ]
-    assert shell.json("leases", "take", "scout", "src/a.py", "--shared")["mode"] == "shared"

@@ -44,11 +44,19 @@ def list_leases(invocation: Invocation, agent: str) -> None:
 def take(
     invocation: Invocation, agent: str, resource: str, shared: bool, seconds: int, reason: str, acting: Acting
 ) -> None:
-    """Claim RESOURCE: a path, a glob such as src/**, or resource:NAME. Refused while another agent holds it."""
+    """Claim RESOURCE: a path, a glob such as src/**, or resource:NAME.
+
+    Refused while another agent holds it, unless the supervisor rules for AGENT; without a ruling a person is asked.
+    """
     mode = LeaseMode.SHARED if shared else LeaseMode.EXCLUSIVE
     with opened_agentfs(invocation) as opened:
         by = acting.actor(opened, agent)
-        lease = opened.agentfs.leases.take(agent, resource, by=by, mode=mode, seconds=seconds, reason=reason)
+        # Imported here: listing leases does without conflicts.
+        from core.conflicts.arising import Arising
+        from core.conflicts.claiming import Claiming
+
+        claiming = Claiming(opened.agentfs, Arising(opened.agentfs, opened.settings.conflicts))
+        lease = claiming.take(agent, resource, by=by, mode=mode, seconds=seconds, reason=reason)
     answer(invocation, lease, [f"{lease.agent} holds {lease.resource} ({lease.mode}) for {lease.seconds} s."])
 
 

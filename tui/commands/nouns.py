@@ -61,7 +61,7 @@ def opened_agentfs(invocation: Invocation, *, make: bool = False) -> Iterator[Op
     agentfs = open_agentfs(root, settings)
     try:
         start_logging(root)
-        take_in_waiting(agentfs)
+        take_in_waiting(agentfs, settings)
         yield Opened(agentfs, settings)
     except UnicodeEncodeError:
         raise InvalidInput("What was given is not valid text.", "Use UTF-8.") from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from core.agent_model import Actor, ActorKind, State, StateVersion
 from core.agentfs.states import StateStore
+from core.errors import InvalidInput
 from core.json_diff import JSONChange
 from core.model import JSONValue, Kind
 from tui.commands.acting import Acting, acting_options
@@ -16,6 +18,9 @@ from tui.commands.nouns import answer, noun, opened_agentfs, plain, table
 from tui.commands.options import Invocation, common_options, pass_invocation
 from tui.levels import WHY, short_level
 from tui.moments import clock
+
+if TYPE_CHECKING:
+    from core.conflicts.state_races import Kept
 
 VERSION = click.IntRange(1, 2**53)
 _PAGE = 1000
@@ -52,6 +57,7 @@ def get(invocation: Invocation, agent: str, key: str, acting: Acting) -> None:
 @click.option("--kind", type=click.Choice([each.value for each in Kind]), default=None, metavar="K")
 @click.option("--critical/--no-critical", default=None, help="Whether a conflict about it must wait for a ruling.")
 @click.option("--expires", type=float, default=None, metavar="SECONDS", help="Gone after so long.")
+@click.option("--keep", is_flag=True, help="Keep it where --expect fails: merged if it fits, else as a conflict.")
 @acting_options()
 @common_options
 @pass_invocation
@@ -64,20 +70,29 @@ def put(
     kind: str | None,
     critical: bool | None,
     expires: float | None,
+    keep: bool,
     acting: Acting,
 ) -> None:
-    """Write a new version of KEY; a lost race is refused with the current value and version."""
+    """Write a new version of KEY; a lost race is refused with the current value and version, or kept."""
+    if keep and expect is None:
+        raise InvalidInput("Nothing says which version it was made of.", "Give --expect with --keep.")
     parsed = json_of(value, "The value")
+    known = Kind(kind) if kind else None
     with opened_agentfs(invocation) as opened:
+        by = acting.actor(opened, agent)
+        if keep and expect is not None:
+            # Imported here: every other command on states does without conflicts.
+            from core.conflicts.arising import Arising
+            from core.conflicts.state_races import StateRaces
+
+            races = StateRaces(opened.agentfs, Arising(opened.agentfs, opened.settings.conflicts))
+            kept = races.put(
+                agent, key, parsed, by=by, expect=expect, kind=known, critical=critical, expires_in=expires
+            )
+            answer(invocation, _kept_document(key, kept), [_kept_line(key, kept)])
+            return
         written = opened.agentfs.states.put(
-            agent,
-            key,
-            parsed,
-            by=acting.actor(opened, agent),
-            expect=expect,
-            kind=Kind(kind) if kind else None,
-            critical=critical,
-            expires_in=expires,
+            agent, key, parsed, by=by, expect=expect, kind=known, critical=critical, expires_in=expires
         )
     answer(invocation, written, [f"{key} is at version {written.version}{_sealed(written)}."])
 
@@ -203,6 +218,25 @@ def _without_value(found: State) -> dict[str, object]:
     assert isinstance(document, dict)
     del document["value"]
     return document
+
+
+def _kept_document(key: str, kept: Kept) -> dict[str, object]:
+    """What stands, without a value that this command did not bring, and the conflict."""
+    document = plain(kept.state) if kept.state is not None else {"key": key, "version": 0}
+    assert isinstance(document, dict)
+    document.pop("value", None)
+    conflict = kept.conflict
+    return {**document, "written": kept.is_written, "conflict": conflict.id if conflict is not None else None}
+
+
+def _kept_line(key: str, kept: Kept) -> str:
+    version = kept.state.version if kept.state is not None else 0
+    if kept.conflict is None:
+        return f"{key} is at version {version}{_sealed(kept.state) if kept.state is not None else ''}."
+    if kept.is_written:
+        return f"{key} is at version {version}, merged with what came first (conflict {kept.conflict.id}, settled)."
+    shows = f"`bailiwick conflicts show {kept.conflict.id}` shows both."
+    return f"Kept as conflict {kept.conflict.id}; version {version} of {key} stands until it is ruled on. {shows}"
 
 
 def _sealed(written: State) -> str:
