@@ -86,7 +86,10 @@ def lost_ruling(
     mine, holds = before.outcome, now.outcome
     if before.status is ConflictStatus.OPEN or mine is None or holds is None or mine == holds:
         return None
-    if mine.device != device or mine.by is not RuledBy.PERSON or mine in came.overruled:
+    if mine.device != device or mine.by is not RuledBy.PERSON:
+        return None
+    if came.round > before.round and mine in came.overruled:
+        # It was opened again and ruled on by somebody who knew.
         return None
     return None if mine.result == holds.result or now.status is ConflictStatus.OPEN else (mine, holds)
 
