@@ -47,7 +47,7 @@ _TOOK = {
     Took.CHOSEN: "place by place",
 }
 _BY = {
-    RuledBy.AUTOMATIC: "by itself",
+    RuledBy.AUTOMATIC: "by rule",
     RuledBy.SUPERVISOR: "by the supervisor's rules",
     RuledBy.AGENT: "by the supervisor agent",
     RuledBy.PERSON: "by",
