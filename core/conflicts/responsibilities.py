@@ -127,4 +127,4 @@ def _by_policy(
 def _most_specific(names: Iterable[str], patterns: Iterable[str]) -> str | None:
     names = list(names)
     found = [pattern for pattern in patterns if any(overlap(pattern, name) for name in names)]
-    return max(found, key=lambda pattern: (specificity(pattern), normalised(pattern)), default=None)
+    return max(found, key=lambda pattern: (specificity(pattern), normalised(pattern), pattern), default=None)
