@@ -204,6 +204,35 @@ def test_what_moved_underneath_is_not_ruled_over(shell: Shell) -> None:
     assert plan(shell) == {**PLAN[2], "owner": "scout", "step": 4}
 
 
+def test_what_moves_while_it_is_ruled_on_is_said_and_nothing_is_written(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conflict = differ(shell)
+    shell.json("conflicts", "resolve", conflict, "--path", "step", "--take", "local")
+    shell.json("conflicts", "resolve", conflict, "--path", "owner", "--take", "local")
+    later = {**PLAN[2], "step": 4}
+
+    class Typed(io.BytesIO):
+        """Who types the last place is slow: meanwhile the state is written."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            agentfs = AgentFS(shell.root)
+            agentfs.states.put("scout", "plan", later, by=PERSON)
+            agentfs.close()
+            return super().read(size)
+
+    typed = Typed(b'"the lamp is electric"')
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=typed, isatty=bool))
+    code, out, err = shell("conflicts", "resolve", conflict, "--path", "note", "--file", "-")
+    assert (code, out) == (2, "")
+    assert "changed meanwhile at step" in err
+    assert plan(shell) == later
+    shown = shell.json("conflicts", "show", conflict)
+    assert [each["path"] for each in shown["places"] if each["open"]] == ["step"]
+    shell.told("conflicts", "resolve", conflict, "--take", "remote")
+    assert plan(shell) == {**later, "owner": "scout", "note": "the lamp is electric"}
+
+
 def test_many_are_ruled_at_once_after_a_look(shell: Shell) -> None:
     first, text = differ(shell), differ_in_text(shell)
     other = differ(shell, "other", (1, 2, 3))
