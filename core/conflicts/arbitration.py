@@ -258,7 +258,7 @@ def arbitrate(
     are called. Pure.
     """
     record = effective(record, present)
-    exchanged = record.remote.device == device != record.local.device
+    exchanged = is_exchanged(record.local.device, record.remote.device, device)
     one, other = (record.remote, record.local) if exchanged else (record.local, record.remote)
     versions = tuple(
         mergeable(record.kind, side.content if side is not None else None) for side in (record.base, one, other)
@@ -283,9 +283,14 @@ def arbitrate(
         Opened(mark, present.mark, exchanged),
         others=len(record.others),
         reserved=record.reserved,
-        outcome=record.outcome,
+        outcome=record.outcome.exchanged if exchanged and record.outcome is not None else record.outcome,
         asked=record.asked,
     )
+
+
+def is_exchanged(local: str, remote: str, here: str) -> bool:
+    """Whether a record's sides are shown the other way round on the device ``here``: its remote side was made there."""
+    return remote == here != local
 
 
 def effective(record: ConflictRecord, present: Present) -> ConflictRecord:

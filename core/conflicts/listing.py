@@ -11,7 +11,7 @@ from typing import Any
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text, translated
 from core.agentfs.device_names import device_names
-from core.conflicts.arbitration import SideLabel, arbitrate, is_change, with_draft
+from core.conflicts.arbitration import SideLabel, arbitrate, is_change, is_exchanged, with_draft
 from core.conflicts.drafts import DraftStore
 from core.conflicts.objects import Objects, state_place
 from core.conflicts.outcomes import read_outcome
@@ -72,6 +72,11 @@ class ConflictListing:
         try:
             asked, outcome, sides = told.get("asked"), told.get("outcome"), told.get("sides", {})
             path = str(told["object"])
+            one, other = sides.get("local", {}), sides.get("remote", {})
+            exchanged = is_exchanged(str(one.get("device", "")), str(other.get("device", "")), self._agentfs.device)
+            if exchanged:
+                one, other = other, one
+            ruling = read_outcome(outcome) if outcome else None
             return ConflictSummary(
                 str(told["id"]),
                 path,
@@ -79,11 +84,11 @@ class ConflictListing:
                 ConflictStatus(told["status"]),
                 from_text(told["opened_at"]),
                 from_text(told["updated_at"]),
-                self._label("local", sides.get("local", {}), names),
-                self._label("remote", sides.get("remote", {}), names),
+                self._label("local", one, names),
+                self._label("remote", other, names),
                 reserved=str(told.get("reserved", "")),
                 asked=Asked(str(asked["agent"]), from_text(asked["until"])) if asked else None,
-                outcome=read_outcome(outcome) if outcome else None,
+                outcome=ruling.exchanged if exchanged and ruling is not None else ruling,
                 is_sealed=is_sealed,
                 agents=_agents(path, told),
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -56,6 +56,12 @@ class Outcome:
     remote: str | None = None
     result: str | None = None
     before: str | None = None
+
+    @property
+    def exchanged(self) -> Outcome:
+        """The same as it is seen where the two sides are the other way round."""
+        took = {Took.LOCAL: Took.REMOTE, Took.REMOTE: Took.LOCAL}.get(self.took, self.took)
+        return replace(self, took=took, local=self.remote, remote=self.local)
 
     @property
     def hashes(self) -> JSONObject:

@@ -10,7 +10,7 @@ from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
 from core.agentfs.device_names import device_names
-from core.conflicts.arbitration import Arbitration, arbitrate, digest, effective, with_draft
+from core.conflicts.arbitration import Arbitration, SideLabel, arbitrate, digest, effective, with_draft
 from core.conflicts.claims import Claims
 from core.conflicts.drafts import DraftStore
 from core.conflicts.forms import CLAIM, mergeable
@@ -141,7 +141,7 @@ class ConflictService:
             digest(present.content),
         )
         self._put(connection, item, ruled(record, outcome), by, "conflict.rule")
-        return Applied(record.id, record.path, outcome, changed)
+        return Applied(record.id, record.path, outcome.exchanged if arbitration.opened.exchanged else outcome, changed)
 
     def undo_applied(self, identifier: str, *, by: Actor) -> Applied:
         """Bring back what stood before the ruling, and open the conflict again with what was chosen.
@@ -282,15 +282,16 @@ def _took(
 
 
 def _counted(arbitration: Arbitration) -> str:
-    """What was chosen, in words; of the person's view of local and remote."""
+    """What was chosen, in words that say the same on every device."""
     if arbitration.is_written:
         return "Written by hand."
     counts = arbitration.counts
+    local, remote = _called(arbitration.local, arbitration.remote)
     told = [
         f"{number} {word}"
         for number, word in (
-            (counts.local, "local"),
-            (counts.remote, "remote"),
+            (counts.local, local),
+            (counts.remote, remote),
             (counts.both, "both"),
             (counts.base, "base"),
             (counts.custom, "edited"),
@@ -299,3 +300,10 @@ def _counted(arbitration: Arbitration) -> str:
         if number
     ]
     return f"{', '.join(told)}." if told else "Nothing differed any more."
+
+
+def _called(local: SideLabel, remote: SideLabel) -> tuple[str, str]:
+    """How two sides are called: by their devices, else by who made them, as far as that tells them apart."""
+    names = (local.device_name, remote.device_name), (local.who, remote.who)
+    found = next(((one, other) for one, other in names if one and other and one != other), None)
+    return (f"of {found[0]}", f"of {found[1]}") if found is not None else ("local", "remote")

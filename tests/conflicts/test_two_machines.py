@@ -4,6 +4,7 @@ service as the pane does and on the command line, and both are equal afterwards 
 from __future__ import annotations
 
 import json
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from core.agentfs.items import ItemWrite
 from core.config import load_settings
 from core.conflicts.decisions import Choice
 from core.conflicts.forms import mergeable
-from core.conflicts.outcomes import RuledBy
+from core.conflicts.outcomes import RuledBy, Took
 from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore
 from core.conflicts.service import Applied
 from core.content_format import encode
@@ -67,6 +68,7 @@ NOTE, DOCUMENT = "notes/gate", "user-contributions/ada/docs/gate.md"
 class Machine:
     """A machine of ada's: a workspace that stays open, and a shell on it."""
 
+    name: str
     home: Path
     workspace: Workspace
     shell: Shell
@@ -74,8 +76,13 @@ class Machine:
 
     def cli(self, *arguments: str) -> object:
         """The JSON document of a command line."""
-        self.patch.setenv("BAILIWICK_HOME", str(self.home))
+        self.be()
         return self.shell.json(*arguments)
+
+    def be(self) -> None:
+        """From now on everything happens on this machine."""
+        self.patch.setenv("BAILIWICK_HOME", str(self.home))
+        self.patch.setattr(platform, "node", lambda: self.name)
 
     def file(self, text: str) -> str:
         """A file that holds ``text``."""
@@ -85,6 +92,7 @@ class Machine:
 
     def sync(self) -> int:
         """How much moved."""
+        self.be()
         run = self.workspace.sync.sync_now("a test", approved=True)
         assert run.problem == ""
         return run.sent + run.received
@@ -167,10 +175,12 @@ def machines(
         shell = shell_on(home / "workspace", capsys, monkeypatch)
         monkeypatch.setenv("BAILIWICK_HOME", str(home))
         workspace = Workspace(shell.root, load_settings(shell.root), role="a test", duties=None)
-        made.append(Machine(home, workspace, shell, monkeypatch))
+        made.append(Machine(name, home, workspace, shell, monkeypatch))
     laptop, desk = made
     laptop.workspace.agentfs.agents.register("scout", "research", owner="ada", by=PERSON)
+    laptop.be()
     founded = laptop.workspace.sync.set_remote(url)
+    desk.be()
     desk.workspace.sync.join(url, JoinWay.RECOVERY_CODE, founded.recovery_code)
     yield laptop, desk
     for each in made:
@@ -289,6 +299,27 @@ def test_a_ruling_is_taken_back_and_one_by_rule_is_opened_again_on_the_other_mac
         assert each.value("settled") == {"left": 1, "right": 2, "tags": ["l", "r"]}
         assert each.workspace.conflicts.count_open() == 0
     assert laptop.contents() == desk.contents()
+
+
+@one_remote
+def test_both_machines_tell_a_ruling_from_their_own_side(machines: Pair) -> None:
+    laptop, desk = machines
+    differ(laptop, desk, {"plan": OPEN["type"], "other": OPEN["plan"]})
+    found = laptop.records()
+    done = desk.cli("conflicts", "resolve", found["plan"].id, "--take", "local")
+    assert isinstance(done, dict)
+    assert (done["outcome"]["took"], done["outcome"]["why"]) == ("local", "1 of desk.")
+    rule(laptop, found["other"].id, Choice.LOCAL)
+    meet(desk, laptop)
+    for each, took in ((desk, Took.LOCAL), (laptop, Took.REMOTE)):
+        shown = each.workspace.conflicts.open(found["plan"].id)
+        (listed,) = [summary for summary in each.workspace.conflicts.all() if summary.id == shown.id]
+        for view in (shown, listed):
+            assert view.outcome is not None
+            assert (view.local.is_here, view.remote.is_here, view.outcome.took) == (True, False, took)
+    other = desk.records()["other"].outcome
+    assert other is not None
+    assert other.why == "2 of laptop, 1 by themselves."
 
 
 @one_remote
