@@ -44,7 +44,7 @@ _TOOK = {
     Took.REMOTE: "remote was taken",
     Took.BASE: "base was taken",
     Took.MERGED: "both were merged",
-    Took.CHOSEN: "place by place",
+    Took.CHOSEN: "decided place by place",
 }
 _BY = {
     RuledBy.AUTOMATIC: "by rule",
@@ -57,7 +57,7 @@ _BY = {
 def status_text(summary: ConflictSummary) -> str:
     """What a list says of where a conflict stands: how much is open, for whom, or how it was settled."""
     if summary.status is ConflictStatus.RESOLVED:
-        return outcome_text(summary.outcome, short=True) if summary.outcome is not None else "resolved"
+        return _settled(summary.outcome, summary.local, summary.remote) if summary.outcome is not None else "resolved"
     told = [f"{summary.open} of {counted(summary.places, 'place')} open"]
     told += [f"asks {summary.asked.agent}"] if summary.asked is not None else []
     told += [f"yours: {summary.reserved}"] if summary.reserved else []
@@ -66,13 +66,22 @@ def status_text(summary: ConflictSummary) -> str:
     return ", ".join(told)
 
 
+def _settled(outcome: Outcome, local: SideLabel, remote: SideLabel) -> str:
+    """As ``outcome_text``, short, where the sides are not shown beside it."""
+    label, other = (local, remote) if outcome.took is Took.LOCAL else (remote, local)
+    names = (label.device_name, other.device_name), (label.who, other.who)
+    found = next((one for one, another in names if one and another and one != another), "")
+    told = outcome_text(outcome, short=True)
+    return f"{found}'s{told.removeprefix(label.name)}" if found and told.startswith(label.name) else told
+
+
 def outcome_text(outcome: Outcome, *, short: bool = False) -> str:
     """How it was settled, by whom and, unless ``short``, why and when."""
     who = f"{_BY[outcome.by]} {outcome.who}" if outcome.by is RuledBy.PERSON else _BY[outcome.by]
     told = f"{_TOOK[outcome.took]} {who}".rstrip()
     if short:
         return told
-    why = f": {outcome.why}" if outcome.why else ""
+    why = f": {outcome.why.rstrip('.')}" if outcome.why else ""
     return f"{told}, {moment_text(outcome.at, now())}{why}"
 
 

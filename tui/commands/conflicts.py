@@ -26,7 +26,7 @@ from tui.commands.conflict_lines import (
 from tui.commands.conflict_resolving import resolve
 from tui.commands.nouns import answer, noun, table
 from tui.commands.options import Invocation, common_options, pass_invocation
-from tui.moments import moment_text, now
+from tui.moments import left, moment_text, now
 
 if TYPE_CHECKING:
     from core.conflicts.arbitration import Arbitration
@@ -76,14 +76,15 @@ def show(invocation: Invocation, conflict: str) -> None:
         found = those.find(conflict)
         shown, record = those.service.open(found), those.service.record(found)
         path = readable_path(those.agentfs, shown.path)
+    overruled = [each.exchanged if shown.opened.exchanged else each for each in record.overruled]
     document = {
         **shown_document(shown, path),
         "further_versions": [_version(each) for each in record.others],
-        "overruled": [outcome_json(each) for each in record.overruled],
+        "overruled": [outcome_json(each) for each in overruled],
     }
     lines = shown_lines(shown, path)
     lines += [f"{counted(len(record.others), 'further version')} of it in `--json`."] if record.others else []
-    lines += [f"Not in force: {outcome_text(each)}" for each in record.overruled]
+    lines += [f"Not in force: {outcome_text(each)}" for each in overruled]
     answer(invocation, document, lines)
 
 
@@ -172,8 +173,9 @@ def shown_lines(shown: Arbitration, path: str) -> list[str]:
     count = counted(len(found), "place")
     lines = [f"{path}  ({shown.kind}, {'resolved' if settled else f'open at {len(shown.open)} of {count}'})"]
     lines += [f"! yours to rule: {shown.reserved}"] if shown.reserved else []
-    lines += [f"? {shown.asked.agent} is asked until {moment_text(shown.asked.until, now())}"] if shown.asked else []
-    lines += [side_line(name, label) for name, label, _ in versions(shown)]
+    if shown.asked is not None and shown.asked.until > now():
+        lines.append(f"? {shown.asked.agent} is asked, with {left(shown.asked.until, now())} left")
+    lines += [side_line(name, label) for name, label, content in versions(shown) if name != "base" or content]
     for ordinal, (_, decision) in enumerate(found, 1):
         lines += ["", *place_lines(ordinal, decision, settled=settled)]
     if settled:
