@@ -30,6 +30,7 @@ TOLD = {
     "permission_mode": "default",
 }
 TOOL = {"tool_name": "Bash", "tool_input": {"command": "uv run pytest"}}
+EDIT = {"tool_name": "Edit", "tool_input": {"file_path": "/home/mara/harbour/src/lamp.py", "old_string": "dim"}}
 RESPONSE = {"tool_response": {"stdout": "1 passed\n" * 100, "stderr": "", "interrupted": False}, "duration_ms": 2310}
 AGENT = "claude-code.harbour"
 
@@ -50,6 +51,7 @@ def measure(agentfs: AgentFS, runs: int) -> None:
     Intake(agentfs).take_in()
     cases = {
         "before a tool": {"hook_event_name": "PreToolUse", **TOOL},
+        "before a tool that changes a file": {"hook_event_name": "PreToolUse", **EDIT},
         "after a tool": {"hook_event_name": "PostToolUse", **TOOL, **RESPONSE},
         "after a tool, one message": {"hook_event_name": "PostToolUse", **TOOL, **RESPONSE},
         "after a tool, 1 MB of output": {"hook_event_name": "PostToolUse", **TOOL, "tool_response": "x" * 1_000_000},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from hooking import ADA, AGENT, call_hook, context, event, log_of, spool_of, tak
 
 from core.agent_model import Actor, ActorKind, LeaseMode
 from core.agentfs.agentfs import AgentFS
+from core.agentfs.database import to_text
 from core.agentfs.policy import AgentPolicy
 from core.config import ConflictSettings
 from core.conflicts.claims import Claims, read_claim
@@ -20,6 +22,7 @@ from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore
 from core.conflicts.service import ConflictService
 from core.conflicts.summaries import Applied
 from core.ids import sha256_hex
+from core.intake.boundaries import WINDOW_SECONDS
 from core.intake.summaries import Summariser
 from core.intake.taking_in import Intake
 from tests.agentfs.canaries import files_with
@@ -155,6 +158,24 @@ def test_two_that_change_one_file_shortly_after_each_other_both_hear(known: Agen
     assert "The person ruled: leave a file of harbour to codex.harbour." in context(known.root, PROMPT)
     present = Claims(known).present(record.path)
     assert present.who == "codex.harbour"
+
+
+def test_a_file_that_was_changed_longer_ago_is_no_conflict(known: AgentFS) -> None:
+    call_hook(known.root, edits())
+    take_in(known)
+    with known.database.transaction() as connection:
+        (told,) = connection.execute("SELECT value FROM settings WHERE key = 'intake.changed_files'").fetchone()
+        changed = json.loads(told)
+        for entry in changed.values():
+            earlier = datetime.fromisoformat(entry["at"]) - timedelta(seconds=WINDOW_SECONDS + 60)
+            entry["at"] = to_text(earlier)
+        connection.execute("UPDATE settings SET value = ? WHERE key = 'intake.changed_files'", (json.dumps(changed),))
+    call_hook(known.root, patches("src/lamp.py"), "codex")
+    take_in(known)
+    assert ConflictStore(known).all() == []
+    call_hook(known.root, edits(call="toolu_8"))
+    take_in(known)
+    assert only(known).local.who == AGENT
 
 
 def test_a_file_is_called_as_the_summary_of_the_earlier_call_says(known: AgentFS, tmp_path: Path) -> None:

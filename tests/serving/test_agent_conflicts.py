@@ -13,9 +13,10 @@ from tools_at_work import Bench, Connection, bench
 from core.agent_model import AuditFilters
 from core.agentfs.database import now, to_text
 from core.conflicts.outcomes import RuledBy
-from core.conflicts.records import ConflictStore
+from core.conflicts.records import ConflictStatus, ConflictStore
 from core.serving.caller import Identity
 from tests.agentfs.canaries import new_canary
+from tests.workspace.engines import until
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,19 @@ def test_the_time_to_rule_ends_and_what_is_reserved_is_never_asked(work: Bench) 
     _end_time(work, kept["conflict"])
     assert "is over" in judge.refused("rule_conflict", id=kept["conflict"], **ruling)["error"]
     assert kept["conflict"] not in {each["id"] for each in judge.told("conflicts")["conflicts"]}
+
+
+def test_the_engine_settles_what_ended_with_its_lease(work: Bench) -> None:
+    holder, wanting = work.agent("holder"), work.agent("wanting")
+    holder.told("lease", action="take", resource="lib/**")
+    identifier = wanting.refused("lease", action="take", resource="lib/a.py")["conflict"]
+    holder.told("lease", action="release", resource="lib/**")
+    store = ConflictStore(work.workspace.agentfs)
+    until(lambda: store.get(identifier).status is ConflictStatus.RESOLVED, "the end of the conflict")
+    outcome = store.get(identifier).outcome
+    assert outcome is not None
+    assert (outcome.by, outcome.why) == (RuledBy.AUTOMATIC, "The lease of holder has ended: released.")
+    assert identifier not in {each["id"] for each in wanting.told("conflicts")["conflicts"]}
 
 
 def _end_time(work: Bench, identifier: str) -> None:
