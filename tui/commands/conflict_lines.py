@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from core.conflicts.arbitration import Arbitration, SideLabel
     from core.conflicts.summaries import ConflictSummary, Preview
 
-LONGEST = 200
+LONGEST = 100
+LEAD = 20
 _MARKS = {Mark.REMOVED: ("[-", "-]"), Mark.ADDED: ("{+", "+}"), Mark.KEPT: ("", "")}
 _KINDS = {
     DecisionKind.VALUE: "",
@@ -202,9 +204,19 @@ def preview_line(preview: Preview, path: str) -> str:
     if preview.refused:
         return f"{path}  stays open: {preview.refused}"
     lost = f"  ({counted(preview.loses, 'place')} of the other side not taken)" if preview.loses else ""
-    return f"{path}  {_short(preview.before)} → {_short(preview.after)}{lost}"
+    before, after = _differing(preview.before, preview.after)
+    return f"{path}  {before} → {after}{lost}" if before != after else f"{path}  stays as it is{lost}"
 
 
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST // 2 else f"{line[: LONGEST // 2 - 1]}…"
+def _differing(before: str, after: str) -> tuple[str, str]:
+    """Both on one line each, from a little before where they begin to differ."""
+    one, other = (" ".join(text.split()) for text in (before, after))
+    equal = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    start = sum(1 for _ in equal)
+    start = start - LEAD if start > 2 * LEAD else 0
+    return _short(one, start), _short(other, start)
+
+
+def _short(text: str, start: int) -> str:
+    cut = f"{'…' if start else ''}{text[start:]}"
+    return (cut if len(cut) <= LONGEST else f"{cut[: LONGEST - 1]}…") or "(nothing)"
