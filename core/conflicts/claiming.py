@@ -15,6 +15,7 @@ from core.agentfs.leases import DEFAULT_SECONDS, checked_resource, refusal
 from core.agentfs.readable import without_secrets
 from core.conflicts.arising import Arising
 from core.conflicts.claims import OPEN, Claim, Claims, Standing, lease_claim_path
+from core.conflicts.ended_claims import settle_ended
 from core.conflicts.forms import CLAIM
 from core.conflicts.outcomes import Outcome
 from core.conflicts.records import (
@@ -31,16 +32,15 @@ from core.model import Sensitivity
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """One claim against another. ``is_new``: nobody had heard of it; ``wins``: the supervisor ruled for it just now."""
+    """One claim against another. ``is_new``: nobody had heard of it; ``wins``: the supervisor ruled for it just now.
+
+    ``ruling`` is what was ruled between these two, ``None`` while that is open.
+    """
 
     record: ConflictRecord
     is_new: bool
     wins: bool
-
-    @property
-    def ruling(self) -> Outcome | None:
-        """What was ruled; ``None`` while it is open."""
-        return self.record.outcome if self.record.status is ConflictStatus.RESOLVED else None
+    ruling: Outcome | None
 
 
 class Claiming:
@@ -79,10 +79,14 @@ class Claiming:
             claim = self._claims.claim_within(connection, agent_id, wanted, mode, reason, seconds)
             lost, contested = self._contest_all(connection, claim, by)
             if lost is None:
-                return leases.grant_within(
+                granted = leases.grant_within(
                     connection, agent_id, wanted, by=by, mode=mode, seconds=seconds, reason=reason
                 )
-        raise _refused(resource, lost, contested)
+        if lost is not None:
+            raise _refused(resource, lost, contested)
+        # What others claimed of the leases that ended is no question any more.
+        settle_ended(self._agentfs)
+        return granted
 
     def _contest_all(
         self, connection: sqlite3.Connection, claim: Claim, by: Actor
@@ -99,7 +103,7 @@ class Claiming:
                 if contested is None or not contested.wins:
                     lost = each
                     raise _NotWon
-                why = contested.record.outcome.why if contested.record.outcome is not None else ""
+                why = contested.ruling.why if contested.ruling is not None else ""
                 path = contested.record.path
                 self._claims.take_away_within(connection, path, each, claim, by=self._supervisor, why=why)
             if standing:
@@ -125,7 +129,8 @@ class Claiming:
         local = _side(claim, now())
         known = self._known(path, standing.base, local)
         if known is not None:
-            return Contested(known, is_new=False, wins=False)
+            ruling = known.outcome if known.status is ConflictStatus.RESOLVED else None
+            return Contested(known, is_new=False, wins=False, ruling=ruling)
         arisen = self._arising.arise_within(
             connection,
             path,
@@ -139,7 +144,7 @@ class Claiming:
             by=by,
             agents=(claim.agent, standing.claim.agent),
         )
-        return Contested(arisen.record, is_new=True, wins=arisen.writes)
+        return Contested(arisen.record, is_new=True, wins=arisen.writes, ruling=arisen.outcome)
 
     def _known(self, path: str, base: str, local: Side) -> ConflictRecord | None:
         """The conflict, where the same claim was made in it before."""

@@ -120,6 +120,24 @@ def test_the_supervisor_gives_it_to_who_is_responsible_and_both_hear_why(agentfs
     assert agentfs.audit_check.verify().whole
 
 
+def test_what_was_open_about_a_lease_ends_with_the_ruling_that_ends_it(agentfs: AgentFS) -> None:
+    nia, sam = join(agentfs, "nia"), join(agentfs, "sam", "coding", "src/app.py")
+    kim = join(agentfs, "kim")
+    door = claiming(agentfs)
+    door.take("nia", "src/**", by=nia)
+    for agent, resource in ((kim, "src/lens.py"), (sam, "src/lamp.py")):
+        with pytest.raises(LeaseHeld, match="is open: the person is asked"):
+            door.take(agent.id, resource, by=agent)
+    assert door.take("sam", "src/app.py", by=sam).agent == "sam"
+    record = only(agentfs)
+    assert record.status is ConflictStatus.RESOLVED
+    assert {each.who for each in record.sides} == {"nia", "sam", "kim"}
+    assert told(agentfs, nia)[0][1].endswith("sam is responsible for src/app.py, and nia is not.")
+    assert settle_ended(agentfs) == 0
+    assert door.take("kim", "src/lens.py", by=kim).agent == "kim"
+    assert agentfs.audit_check.verify().whole
+
+
 def test_nobody_loses_a_lease_for_what_is_not_got(agentfs: AgentFS) -> None:
     nia, sam = join(agentfs, "nia"), join(agentfs, "sam", "coding", "docs/**", "src/**")
     kim = join(agentfs, "kim", "coding", "src/a.py")
