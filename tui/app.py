@@ -204,7 +204,8 @@ class BailiwickApp(ThemedApp):
         self.tabs.update_tabs(tabs, self.host.active_id, place_label(self.workspace.root) if self.workspace else "")
         notes = {pane.PANE_ID: words for pane in self.host.mounted if (words := pane.note())}
         self.pane_note.show(*next(iter(notes.items()), ("", "")))
-        visible = self._columns >= WIDE and not self._zoomed
+        filled = self.host.active is not None and self.host.active.fills_screen
+        visible = self._columns >= WIDE and not self._zoomed and not filled
         self.screen_stack[0].set_class(visible, "-cards")
         self.host.show_cards(visible)
         if visible:

@@ -97,7 +97,9 @@ def _alike(one: Counter[str], other: Counter[str]) -> float:
 
 
 def _words(line: str) -> list[str]:
-    return [word for word in WORDS.findall(line) if not word.isspace()]
+    """Its words; of a line without any its signs."""
+    found = [word for word in WORDS.findall(line) if not word.isspace()]
+    return [word for word in found if word[0].isalnum() or word[0] == "_"] or found
 
 
 def _changed(was: str, now: str) -> tuple[Words, ...]:

@@ -24,6 +24,7 @@ from core.conflicts.decisions import (
     same,
     text_pieces,
 )
+from core.conflicts.json_merge import IDENTITY_KEYS
 from core.conflicts.text_merge import lines
 from core.model import JSONValue
 
@@ -142,7 +143,21 @@ def _json_parts(node: Node, path: str, decisions: Decisions) -> Iterator[Part]:
             if number is not None:
                 yield Place(number)
             for identity, each in elements:
-                yield from _json_parts(each, f"{path}[{identity}]", decisions)
+                key = _identity_key(each)
+                inside = f"{path}[{key}={identity}]" if key else f"{path}[{identity}]"
+                yield from _json_parts(_without(each, key), inside, decisions)
+
+
+def _identity_key(element: Node) -> str:
+    """By which of its members an element is known, which its path tells already."""
+    members = dict(element.members) if isinstance(element, ObjectOf) else {}
+    return next((key for key in IDENTITY_KEYS if isinstance(members.get(key), Fixed)), "")
+
+
+def _without(element: Node, key: str) -> Node:
+    if not isinstance(element, ObjectOf):
+        return element
+    return ObjectOf(tuple((name, each) for name, each in element.members if name != key))
 
 
 @dataclass(frozen=True, slots=True)

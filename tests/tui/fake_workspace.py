@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from sync_data import FakeSync
@@ -15,6 +16,7 @@ from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.guard import PrivacySettings
 from core.config import defaults_folder
+from core.conflicts.service import ConflictService
 from core.crypto.secret import Secret
 from core.crypto.unlocking import Way, unlock
 from core.errors import InvalidInput, NotFound
@@ -172,6 +174,10 @@ class FakeWorkspace:
                 self._agentfs = AgentFS(folder / "workspace", acting=self.person, privacy=privacy)
                 self._agentfs.guard.on_keys_changed = lambda locked: self.bus.publish(KeysChanged(locked))
             return self._agentfs
+
+    @cached_property
+    def conflicts(self) -> ConflictService:
+        return ConflictService(self.agentfs, self.person.id)
 
     def lock_keys(self) -> None:
         self.agentfs.keys.lock()

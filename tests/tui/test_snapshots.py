@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from tui.app import BailiwickApp
 from tui.panes.audit import AuditPane
+from tui.panes.conflicts import ConflictsPane
 from tui.panes.messages import MessagesPane
 from tui.panes.privacy import PrivacyPane
 from tui.screens.help import HelpScreen
@@ -50,6 +51,8 @@ def prepared(*keys: str, typed: str = "") -> Callable[[Pilot[None]], Awaitable[N
             await app.workers.wait_for_complete()
         card = app.screen_stack[0].query_one_optional("#card-hardware", Card)
         await until(lambda: card is None or not card.is_on_screen or "Ours" in str(card.content), "the first reading")
+        conflicts = app.query_one(ConflictsPane)
+        await until(lambda: conflicts.listing is not None, "the conflicts")
         await pilot.pause(0.2)
 
     return before

@@ -69,6 +69,11 @@ class Pane(Widget):
         self.is_card_shown = False
 
     @property
+    def fills_screen(self) -> bool:
+        """Whether it wants the whole width now, where other panes' cards would be; see ``tell_changed``."""
+        return False
+
+    @property
     def bailiwick(self) -> BailiwickApp:
         """The app, with its own type."""
         return cast("BailiwickApp", self.app)

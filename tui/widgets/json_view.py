@@ -154,7 +154,7 @@ class JsonView(ScrollView, can_focus=True):
         self._strips = []
         if self._note:
             note = Style.parse(wanted[1].muted)
-            pieces = _pieces(printable(self._note), width, width)
+            pieces = cut_text(printable(self._note), width, width)
             self._strips = [Strip([Segment(each, note)]).adjust_cell_length(width) for each in pieces]
         if not self._is_empty:
             if self._title:
@@ -246,7 +246,7 @@ def _wrapped(entry: _Entry, width: int) -> Iterator[list[tuple[str, str]]]:
     margin = min(entry.depth * INDENT, width // 2)
     line: list[tuple[str, str]] = [(" " * margin, "muted")]
     used = margin
-    for piece in _pieces(entry.head, width - margin, width - margin):
+    for piece in cut_text(entry.head, width - margin, width - margin):
         if used > margin:
             yield line
             line = [(" " * margin, "muted")]
@@ -264,7 +264,7 @@ def _wrapped(entry: _Entry, width: int) -> Iterator[list[tuple[str, str]]]:
             line, used = [(" " * hang, "muted")], hang
         text = printable(hard_line.replace("\t", " " * TAB_CELLS))
         # Room for the mark or the comma that follows the last piece.
-        for index, piece in enumerate(_pieces(text, width - used - 1, width - hang - 1)):
+        for index, piece in enumerate(cut_text(text, width - used - 1, width - hang - 1)):
             if index:
                 yield line
                 line = [(" " * hang, "muted")]
@@ -275,7 +275,7 @@ def _wrapped(entry: _Entry, width: int) -> Iterator[list[tuple[str, str]]]:
     yield line
 
 
-def _pieces(text: str, first_room: int, room: int) -> Iterator[str]:
+def cut_text(text: str, first_room: int, room: int) -> Iterator[str]:
     """``text`` cut into pieces that fit, after a space where there is one in the second half of the room."""
     start, space = 0, max(1, first_room)
     while start < len(text):
