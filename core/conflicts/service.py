@@ -10,6 +10,7 @@ from core.agent_model import Actor, ActorKind
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now
 from core.agentfs.device_names import device_names
+from core.agentfs.readable import without_secrets
 from core.conflicts.arbitration import Arbitration, SideLabel, arbitrate, digest, effective, with_draft
 from core.conflicts.claims import Claims
 from core.conflicts.drafts import DraftStore
@@ -95,6 +96,7 @@ class ConflictService:
         """
         if problem := arbitration.problem():
             raise InvalidInput(problem, f"`bailiwick conflicts show {arbitration.id}` shows every place.")
+        why = without_secrets(why.strip())
         freed: list[str] = []
         with self._agentfs.database.transaction() as connection:
             item, record = self._read(arbitration.id)
@@ -130,7 +132,7 @@ class ConflictService:
         outcome = Outcome(
             RuledBy.AGENT if by.kind is ActorKind.AGENT else RuledBy.PERSON,
             _took(result, base, local, remote, arbitration),
-            why.strip() or _counted(arbitration),
+            why or _counted(arbitration),
             by.id,
             self._agentfs.device,
             now(),

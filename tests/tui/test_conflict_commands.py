@@ -145,6 +145,14 @@ def test_a_side_is_taken_where_it_is_open_and_the_ruling_is_taken_back(shell: Sh
     assert shell("conflicts", "list")[0] == 1
 
 
+def test_a_reason_is_kept_without_the_secrets_in_it(shell: Shell) -> None:
+    secret = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dF3hJ5"
+    shell.told("conflicts", "resolve", differ(shell), "--take", "local", "--why", f"the token {secret} is old")
+    (listed,) = shell.json("conflicts", "list", "--all")["conflicts"]
+    assert listed["outcome"]["why"].startswith("the token ")
+    assert secret not in listed["outcome"]["why"]
+
+
 def test_place_by_place_a_draft_is_kept_and_the_last_step_applies_it(shell: Shell) -> None:
     conflict = differ(shell)
     step = shell.json("conflicts", "resolve", conflict, "--path", "step", "--take", "local")
@@ -265,7 +273,8 @@ def test_many_are_ruled_at_once_after_a_look(shell: Shell) -> None:
         (["resolve", "scout/plan", "--file", "/nowhere/at/all"], "cannot be read"),
         (["resolve", "scout/plan", "--take", "local", "--kind", "state"], "choose among all"),
         (["resolve", "--all", "--take", "local", "--path", "step", "--yes"], "same side"),
-        (["undo", "scout/plan"], ""),
+        (["undo", "scout/plan"], "nothing was ruled"),
+        (["resolve", "scout/plan", "--take", "local", "--as", "scout"], "not an agent's"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence_and_changes_nothing(
