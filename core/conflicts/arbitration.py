@@ -108,6 +108,8 @@ class Arbitration:
     reserved: str = ""
     outcome: Outcome | None = None
     asked: Asked | None = None
+    about: str = ""
+    """The path with its agent's name, as a person reads it."""
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

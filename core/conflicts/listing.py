@@ -17,6 +17,7 @@ from core.conflicts.objects import Objects, state_place
 from core.conflicts.outcomes import read_outcome
 from core.conflicts.records import Asked, ConflictStatus, read_record
 from core.conflicts.summaries import ConflictSummary
+from core.disclosure.finding import readable_path
 from core.errors import BailiwickError
 from core.model import Item, Kind
 
@@ -35,6 +36,7 @@ class ConflictListing:
         self._objects = objects
         self._drafts = drafts
         self._counted: dict[tuple[str, int, int, str], tuple[int, int]] = {}
+        self._names: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def all(self, status: ConflictStatus | None = None) -> list[ConflictSummary]:
@@ -91,9 +93,18 @@ class ConflictListing:
                 outcome=ruling.exchanged if exchanged and ruling is not None else ruling,
                 is_sealed=is_sealed,
                 agents=_agents(path, told),
+                about=self._about(path),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
+
+    def _about(self, path: str) -> str:
+        place = state_place(path)
+        if place is None:
+            return path
+        if place[0] not in self._names:
+            self._names[place[0]] = readable_path(self._agentfs, f"agents/{place[0]}")
+        return f"{self._names[place[0]]}/state/{place[1]}"
 
     def _label(self, name: str, told: Any, names: Mapping[str, str]) -> SideLabel:
         device, at = str(told.get("device", "")), told.get("at")

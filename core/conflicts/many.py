@@ -60,29 +60,29 @@ def resolve_many(
 
 
 def _ruled(identifier: str, take: Took, open_: Open, apply: Apply) -> Applied | Refused:
-    path = ""
+    path = about = ""
     try:
         arbitration = open_(identifier)
-        path = arbitration.path
+        path, about = arbitration.path, arbitration.about
         applied = apply(taking(arbitration, take))
     except BailiwickError as error:
-        return Refused(identifier, path, error.message)
+        return Refused(identifier, path, error.message, about)
     if isinstance(applied, Moved):
-        return Refused(identifier, path, "It was changed at the same moment: look at it again.")
+        return Refused(identifier, path, "It was changed at the same moment: look at it again.", about)
     return applied
 
 
 def _preview(identifier: str, take: Took, open_: Open, present: Callable[[str], bytes | None]) -> Preview:
-    path = ""
+    path = about = ""
     try:
         arbitration = open_(identifier)
-        path, before = arbitration.path, present(arbitration.path)
+        path, about, before = arbitration.path, arbitration.about, present(arbitration.path)
         taken = taking(arbitration, take)
         refused = taken.problem() if arbitration.status is ConflictStatus.OPEN else "It is settled already."
         after = taken.result() if not refused else before
     except BailiwickError as error:
-        return Preview(identifier, path, "", "", refused=error.message)
-    return Preview(arbitration.id, path, _text(before), _text(after), _losses(arbitration, take), refused)
+        return Preview(identifier, path, "", "", refused=error.message, about=about)
+    return Preview(arbitration.id, path, _text(before), _text(after), _losses(arbitration, take), refused, about)
 
 
 def _losses(arbitration: Arbitration, take: Took) -> int:

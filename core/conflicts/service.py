@@ -29,7 +29,9 @@ from core.conflicts.records import (
     read_record,
     ruled,
 )
+from core.conflicts.settled import as_settled
 from core.conflicts.summaries import Applied, ConflictSummary, Moved, Preview, Refused
+from core.disclosure.finding import readable_path
 from core.errors import InvalidInput, NotFound
 from core.model import Item
 
@@ -64,11 +66,14 @@ class ConflictService:
     def open(self, identifier: str) -> Arbitration:
         """A conflict by its id, or a part of it that no other begins with, with what was chosen before.
 
+        A settled one is as it was settled, see ``core.conflicts.settled``.
+
         Raises NotFound, InvalidInput for a part that several begin with, and Locked.
         """
         item, record = self._read(identifier)
         fresh = self._arbitration(item, record, self._objects.present(record.path))
-        return with_draft(fresh, self._drafts.get(record.id)) if record.status is ConflictStatus.OPEN else fresh
+        drafted = with_draft(fresh, self._drafts.get(record.id))
+        return drafted if record.status is ConflictStatus.OPEN else as_settled(fresh, drafted)
 
     def record(self, identifier: str) -> ConflictRecord:
         """The record as it lies, with every version and ruling; raises as ``open``."""
@@ -143,7 +148,8 @@ class ConflictService:
             digest(present.content),
         )
         self._put(connection, item, ruled(record, outcome), by, "conflict.rule")
-        return Applied(record.id, record.path, outcome.exchanged if arbitration.opened.exchanged else outcome, changed)
+        told = outcome.exchanged if arbitration.opened.exchanged else outcome
+        return Applied(record.id, record.path, told, changed, readable_path(self._agentfs, record.path))
 
     def undo_applied(self, identifier: str, *, by: Actor) -> Applied:
         """Bring back what stood before the ruling, and open the conflict again with what was chosen.
@@ -168,7 +174,7 @@ class ConflictService:
                 freed += self._objects.write_within(connection, record.path, before, by=by, like=_telling(record))
             self._put(connection, item, reopened(replace(record, outcome=None), outcome), by, "conflict.undo")
         self._agentfs.contents.discard_unused(freed)
-        return Applied(record.id, record.path, outcome, changed)
+        return Applied(record.id, record.path, outcome, changed, readable_path(self._agentfs, record.path))
 
     def reopen(self, identifier: str, *, by: Actor) -> Arbitration:
         """Open what was settled, whoever settled it; what stands at the object stands until there is a new ruling.
@@ -197,7 +203,8 @@ class ConflictService:
 
     def _arbitration(self, item: Item, record: ConflictRecord, present: Present) -> Arbitration:
         mark = f"{item.id} {item.position}"
-        return arbitrate(record, mark, present, device=self._agentfs.device, names=device_names(self._agentfs.database))
+        made = arbitrate(record, mark, present, device=self._agentfs.device, names=device_names(self._agentfs.database))
+        return replace(made, about=readable_path(self._agentfs, record.path))
 
     def _moved(self, fresh: Arbitration, arbitration: Arbitration) -> Moved:
         if fresh.status is not ConflictStatus.OPEN:

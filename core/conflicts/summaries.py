@@ -34,6 +34,8 @@ class ConflictSummary:
     has_draft: bool = False
     is_sealed: bool = False
     agents: tuple[str, ...] = ()
+    about: str = ""
+    """The path with its agent's name, as a person reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Applied:
     path: str
     outcome: Outcome
     changed: bool
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Refused:
     id: str
     path: str
     why: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +81,4 @@ class Preview:
     after: str
     loses: int = 0
     refused: str = ""
+    about: str = ""

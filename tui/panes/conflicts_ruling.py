@@ -15,10 +15,9 @@ from tui.amounts import counted
 from tui.locking import sentence
 from tui.panes.conflicts_desk import Desk
 from tui.panes.fetching import FetchingPane
-from tui.printable import printable
 from tui.widgets.arbitration_view import ArbitrationView, Layout
 from tui.widgets.conflict_result import ConflictResult
-from tui.widgets.conflict_words import CHOICES, Column
+from tui.widgets.conflict_words import CHOICES, Column, about
 from tui.widgets.three_sides import ThreeSides
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class RulingPane(FetchingPane):
         if self.desk.arbitration is None or self.desk.arbitration.id != arbitration.id:
             return
         if arbitration.status is not ConflictStatus.OPEN:
-            self._tell(f"{printable(arbitration.path)} was settled meanwhile; what you chose is kept.", failed=True)
+            self._tell(f"{about(arbitration)} was settled meanwhile; what you chose is kept.", failed=True)
             self.leave_desk()
             self.look()
             return
@@ -114,7 +113,7 @@ class RulingPane(FetchingPane):
 
     def _write_title(self) -> None:
         arbitration = self.desk.arbitration
-        self.border_title = f"{self.TITLE} · {printable(arbitration.path)}" if arbitration is not None else self.TITLE
+        self.border_title = f"{self.TITLE} · {about(arbitration)}" if arbitration is not None else self.TITLE
 
     # What can be done there
 
@@ -191,7 +190,7 @@ class RulingPane(FetchingPane):
 
         many = counted(len(arbitration.open), "open place")
         undo = self.bailiwick.key_of("conflicts.undo")
-        question = f"Take {side} at the {many} of {printable(arbitration.path)}? {undo} takes it back at once."
+        question = f"Take {side} at the {many} of {about(arbitration)}? {undo} takes it back at once."
         self.app.push_screen(ConfirmScreen(question, f"Take {side}", no="Leave them"), answered)
 
     def action_edit(self) -> None:

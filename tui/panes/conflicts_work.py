@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -13,8 +14,7 @@ from tui.amounts import counted
 from tui.locking import sentence
 from tui.panes.conflicts_reading import ConflictsWorkspace, read_one, with_names
 from tui.pooled import in_pool
-from tui.printable import printable
-from tui.widgets.conflict_words import counts_text
+from tui.widgets.conflict_words import about, counts_text
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -103,6 +103,11 @@ class ConflictWork:
         if self._unkept is not None:
             self._pane.fetch(f"draft {self._unkept.id}", self._keeping(), lambda _: None)
 
+    def keep_at_the_end(self) -> None:
+        """Keep what is chosen before this returns: the screen is gone, and the pool takes no more jobs soon."""
+        with contextlib.suppress(BailiwickError):
+            self._keeping()()
+
     def _keeping(self) -> Callable[[], None]:
         """What keeps what is not kept yet, unless something newer was chosen or ruled by then."""
         arbitration = self._take_unkept()
@@ -154,7 +159,7 @@ class ConflictWork:
             self.applied.append(ruled.id)
             taken = "written by hand" if arbitration.is_written else counts_text(arbitration.counts)
             key = self._pane.bailiwick.key_of("conflicts.undo")
-            self._say(f"{printable(ruled.path)}: {taken}. {key} takes it back.")
+            self._say(f"{about(ruled)}: {taken}. {key} takes it back.")
             done()
 
     def undo_applied(self, identifier: str, done: Callable[[], None]) -> None:
@@ -166,7 +171,7 @@ class ConflictWork:
         undone = await self._done(partial(self.service.undo_applied, identifier, by=by))
         if undone is not None:
             self.applied = [each for each in self.applied if each != identifier]
-            self._say(f"{printable(undone.path)} is as it was before, and its conflict is open again.")
+            self._say(f"{about(undone)} is as it was before, and its conflict is open again.")
             done()
 
     def reopen(self, identifier: str, done: Callable[[Arbitration], None]) -> None:
@@ -177,7 +182,7 @@ class ConflictWork:
         by = self._workspace.person
         found = await self._done(lambda: with_names(self._workspace, self.service.reopen(identifier, by=by)))
         if found is not None:
-            self._say(f"The conflict about {printable(found.path)} is open again; what stands there stands until then.")
+            self._say(f"The conflict about {about(found)} is open again; what stands there stands until then.")
             done(found)
 
     def ruled_many(self, outcomes: list[Applied | Refused]) -> None:
@@ -188,7 +193,7 @@ class ConflictWork:
         key = self._pane.bailiwick.key_of("conflicts.undo")
         told = f"{counted(len(ruled), 'conflict')} ruled on." + (f" {key} takes the last back." if ruled else "")
         if refused:
-            told += f" {len(refused):,} left open: {printable(refused[0].path)}: {refused[0].why}"
+            told += f" {len(refused):,} left open: {about(refused[0])}: {refused[0].why}"
         self._say(told, failed=bool(refused))
 
     # How it is run

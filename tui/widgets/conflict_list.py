@@ -14,8 +14,7 @@ from textual.strip import Strip
 
 from core.conflicts.records import ConflictStatus
 from tui import moments
-from tui.printable import printable
-from tui.widgets.conflict_words import EDITED, OPEN, against, age, outcome_glyph, outcome_text
+from tui.widgets.conflict_words import EDITED, OPEN, about, against, age, outcome_glyph, outcome_text
 from tui.widgets.levels import SEALED
 from tui.widgets.line_view import LineView
 from tui.widgets.three_sides import BAR
@@ -64,7 +63,7 @@ def has_words(summary: ConflictSummary, words: Sequence[str]) -> bool:
         return True
     sides = (part for side in (summary.local, summary.remote) for part in (side.who, side.device_name))
     outcome = outcome_text(summary.outcome) if summary.outcome is not None else ""
-    text = " ".join((summary.path, summary.kind, summary.reserved, outcome, *sides)).casefold()
+    text = " ".join((summary.path, summary.about, summary.kind, summary.reserved, outcome, *sides)).casefold()
     return all(word in text for word in words)
 
 
@@ -175,7 +174,7 @@ class ConflictList(LineView):
         texts = [("marked", MARKED if row.id in self.marked else " "), ("", " "), (mark.part, f"{mark.mark} ")]
         tail = self._tail(row, width, at) if is_open else self._settled_tail(row, width, at)
         room = max(6, width - 4 - sum(cell_len(text) for _, text in tail))
-        return [*texts, ("strong" if is_open else "plain", _fitted(printable(row.path), room)), *tail]
+        return [*texts, ("strong" if is_open else "plain", _fitted(about(row), room)), *tail]
 
     def _tail(self, row: ConflictSummary, width: int, at: datetime) -> list[tuple[str, str]]:
         count = f"{row.open}/{row.places} open" if row.places else "sealed" if row.is_sealed else "open"

@@ -11,7 +11,7 @@ from tui.amounts import counted
 from tui.moments import clock, since
 from tui.people import short_id
 from tui.printable import printable
-from tui.widgets.conflict_words import EDITED, OPEN, change_text, outcome_glyph, outcome_text, side_parts
+from tui.widgets.conflict_words import EDITED, OPEN, about, change_text, outcome_glyph, outcome_text, side_parts
 from tui.widgets.levels import SEALED
 
 if TYPE_CHECKING:
@@ -72,16 +72,16 @@ def card_text(open_: Sequence[ConflictSummary], at: datetime) -> Content:
     )
     reserved = f"! {printable(first.reserved)} · " if first.reserved else ""
     who = f"{reserved}{since(first.opened_at, at)}"
-    return Content("\n").join([told, Content.styled(printable(first.path), "bold"), Content.styled(who, "$muted")])
+    return Content("\n").join([told, Content.styled(about(first), "bold"), Content.styled(who, "$muted")])
 
 
 def _what(summary: ConflictSummary, at: datetime) -> Content:
-    parts = [printable(summary.kind), f"found {since(summary.opened_at, at)}"]
+    parts = [printable(summary.kind).replace("_", " "), f"found {since(summary.opened_at, at)}"]
     if summary.updated_at > summary.opened_at:
         parts.append(f"changed {since(summary.updated_at, at)}")
     if summary.is_sealed:
         parts.append(f"{SEALED} sealed")
-    return Content.assemble((printable(summary.path), "bold"), (f"  {' · '.join(parts)}", "$muted"))
+    return Content.assemble((about(summary), "bold"), (f"  {' · '.join(parts)}", "$muted"))
 
 
 def _side(title: str, style: str, label: SideLabel, at: datetime) -> Content:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.conflicts.arbitration import Arbitration, Counts, SideLabel
     from core.conflicts.decisions import Content, Decision
     from core.conflicts.outcomes import Outcome
-    from core.conflicts.summaries import ConflictSummary
+    from core.conflicts.summaries import Applied, ConflictSummary, Refused
 
 HERE = "this device"
 EDITED = "✎"
@@ -44,6 +44,11 @@ class Glyph(NamedTuple):
     mark: str
     part: str
     words: str
+
+
+def about(conflict: ConflictSummary | Arbitration | Applied | Refused) -> str:
+    """What the conflict is about, as a person reads it."""
+    return printable(conflict.about or conflict.path)
 
 
 OPEN = Glyph("●", "open", "open")
