@@ -213,9 +213,10 @@ def _between(
         return
     yield ResultLine(f"{margin}{head}{brackets[0]}", number)
     for place, each in enumerate(elements):
-        yield from each[:-1]
-        comma = "," if place in there and place != there[-1] else ""
-        yield ResultLine(f"{each[-1].text}{comma}", each[-1].number, each[-1].is_nothing)
+        last = max((at for at, line in enumerate(each) if not line.is_nothing), default=-1)
+        has_comma = place in there and place != there[-1]
+        for at, line in enumerate(each):
+            yield ResultLine(f"{line.text},", line.number) if has_comma and at == last else line
     yield ResultLine(f"{margin}{brackets[1]}", number)
 
 

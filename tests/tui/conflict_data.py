@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from agent_data import NOW
@@ -116,6 +115,7 @@ def put_conflict(
     reserved: str = "",
     who: tuple[str, str] = ("scout", "mara"),
     outcome: Outcome | None = None,
+    found: Sensitivity = Sensitivity.NONE,
 ) -> str:
     """A conflict between this device and another, with the remote version at its path; its id."""
     before = side(base, "ada", agentfs.device, at - timedelta(hours=5)) if base is not None else None
@@ -134,10 +134,10 @@ def put_conflict(
     )
     with agentfs.database.transaction() as connection:
         if remote is not None:
-            write = ItemWrite(path, Kind.RESEARCH_FINDING, "ada", remote)
+            write = ItemWrite(path, Kind.RESEARCH_FINDING, "ada", remote, found=found)
             agentfs.items.put(connection, write, by=PERSON, action="item.put")
         ConflictStore(agentfs).put_within(
-            connection, record, owner="ada", found=Sensitivity.NONE, by=PERSON, action="conflict.open"
+            connection, record, owner="ada", found=found, by=PERSON, action="conflict.open"
         )
     return record.id
 
@@ -201,8 +201,3 @@ def hunks(count: int, gap: int = 4) -> tuple[bytes, bytes, bytes]:
 
     base, local, remote = ("".join(text(word)).encode() for word in ("free", "taken by a trawler", "closed"))
     return base, local, remote
-
-
-def other(record: ConflictRecord, local: bytes) -> ConflictRecord:
-    """The record with another local version."""
-    return replace(record, local=replace(record.local, version=sha256_hex(local)[:16], content=local))

@@ -116,9 +116,16 @@ class ConflictsPane(RulingPane):
 
     def keys_moved(self, *, locked: bool) -> None:
         """What is sealed leaves the screen when the keys are locked."""
-        if locked and self.is_ruling:
+        if locked and self.is_ruling and self._is_sealed:
             self.leave_desk()
         self.look()
+
+    @property
+    def _is_sealed(self) -> bool:
+        """Whether the conflict on the desk is sealed; also where that is not known."""
+        known = (*self.listing.open, *self.listing.settled) if self.listing is not None else ()
+        arbitration = self.desk.arbitration
+        return next((each.is_sealed for each in known if arbitration is not None and each.id == arbitration.id), True)
 
     def shown(self) -> None:
         """See how things stand."""
@@ -131,7 +138,8 @@ class ConflictsPane(RulingPane):
 
     def on_unmount(self) -> None:
         """What was chosen is kept."""
-        self.hidden()
+        if self.work_asked is not None:
+            self.work_asked.keep_at_the_end()
 
     def look(self) -> None:
         """Read the list, and see whether the conflict on the desk moved."""

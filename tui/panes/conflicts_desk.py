@@ -44,15 +44,14 @@ class Desk:
         return self.arbitration is not None and any(number != self.place for number in self.arbitration.open)
 
     def lay(self, arbitration: Arbitration) -> None:
-        """Put a conflict here; of the one that was here already, keep the place."""
+        """Put a conflict here; of the one that was here already the place is kept, unless others are open again."""
         same = self.arbitration is not None and self.arbitration.id == arbitration.id
         self.arbitration = arbitration
         parts = outline(arbitration.choosing.decisions)
         self._places = tuple(each.number for each in parts if isinstance(each, Place))
-        if not (same and self.place in self._places):
-            self.place = next((each for each in self._places if each in arbitration.open), None)
-            if self.place is None and self._places:
-                self.place = self._places[0]
+        if not (same and self.place in self._places) or arbitration.reopened:
+            first = (*arbitration.reopened, *arbitration.open, *self._places)
+            self.place = next((each for each in first if each in self._places), None)
 
     def clear(self) -> None:
         """Put nothing here."""

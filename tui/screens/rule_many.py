@@ -35,7 +35,7 @@ _TAKES = {
     Took.LOCAL: "Local",
     Took.REMOTE: "Remote",
     Took.BASE: "Base",
-    Took.MERGED: "Only what is decided",
+    Took.MERGED: "As decided",
 }
 _OTHER = {Took.LOCAL: "of remote", Took.REMOTE: "of local", Took.BASE: "of both", Took.MERGED: ""}
 _SIGNS = {LineMark.ADDED: ("+", "$success"), LineMark.REMOVED: ("−", "$error"), LineMark.CHANGED: ("~", "$accent")}
@@ -183,7 +183,7 @@ def _each(previews: list[Preview], take: Took) -> Content:
 
 
 def _one(each: Preview, take: Took) -> Content:
-    name = (printable(each.path or each.id), "bold")
+    name = (printable(each.about or each.path or each.id), "bold")
     if each.refused:
         return Content.assemble(("● ", "bold $warning"), name, (f"\n    stays open: {each.refused}", "$muted"))
     lost = f"  ! {counted(each.loses, 'change')} {_OTHER[take]} not taken".replace("  not", " not")
@@ -209,6 +209,6 @@ def _line(change: LineChange) -> Content:
     sign, style = _SIGNS[change.mark]
     parts: list[tuple[str, str]] = [(f"    {sign} ", style)]
     for words in change.words:
-        look = {"removed": "$error strike", "added": "bold $success"}.get(words.mark.value, "$foreground")
+        look = {"removed": "$error strike on $error 16%", "added": "bold $success on $success 22%"}.get(words.mark.value, "$foreground")
         parts.append((printable(words.text), look))
     return Content.assemble(*parts).truncate(160, ellipsis=True)

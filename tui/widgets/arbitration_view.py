@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from core.conflicts.arbitration import DraftState
 from core.conflicts.records import ConflictStatus
+from core.conflicts.settled import gives_outcome
 from tui import moments
 from tui.amounts import counted
 from tui.moments import clock, since
@@ -180,7 +181,10 @@ class ArbitrationView(Vertical):
         self.sides.place = self.result.place = place
         self._show_columns()
         self.sides.show(decisions, anew=anew)
-        self.result.show(decisions, anew=anew)
+        if arbitration.status is ConflictStatus.OPEN or gives_outcome(arbitration):
+            self.result.show(decisions, anew=anew)
+        else:
+            self.result.clear()
         self.go_to(place)
         self._draw_words()
 
@@ -278,6 +282,9 @@ class ArbitrationView(Vertical):
         self.query_one("#arbitration-result-head", Static).update(self._result_head(arbitration))
 
     def _result_head(self, arbitration: Arbitration) -> Content:
+        if arbitration.status is not ConflictStatus.OPEN:
+            words = "what holds by the ruling" if gives_outcome(arbitration) else "chosen elsewhere; not known here"
+            return Content.assemble(("RESULT ", "bold"), (f" {words}", "$muted"))
         problem = arbitration.problem()
         if arbitration.open:
             state = Content.styled(f"{OPEN.mark} {counted(len(arbitration.open), 'place')} open", "bold $error")
