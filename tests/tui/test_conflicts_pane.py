@@ -151,7 +151,7 @@ async def test_the_list_says_what_waits_for_whom_and_what_is_settled_by_whom_and
         assert rule.listed == [TIDES]
         foot = rule.text("#conflicts-foot")
         assert "by responsibilities (mara)" in foot
-        assert "took remote: notes/** is mara's" in foot
+        assert "took remote\nnotes/** is mara's" in foot
         await rule.press("enter")
         await until(lambda: rule.pane.is_ruling, "the settled conflict")
         await rule.pilot.pause()

@@ -237,7 +237,7 @@ class ConflictsPane(RulingPane):
         if action in _LIST:
             has_rows = bool(self.rows.rows) and not on_desk
             if action == "section":
-                return not on_desk and listing is not None
+                return not on_desk and listing is not None and bool(listing.open or listing.settled)
             return has_rows and (self.section is Section.OPEN or action in ("open", "sort"))
         if on_desk:
             return self.can_on_desk(action, parameters) if action in _DESK else super().check_action(action, parameters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.binding import Binding, BindingType
@@ -15,15 +15,17 @@ from textual.widgets import RadioSet, Static
 from core.conflicts.line_changes import LineChange, LineMark, line_changes
 from core.conflicts.outcomes import Took
 from core.conflicts.summaries import Applied, Preview, Refused
+from core.conflicts.text_merge import Mark
 from core.errors import BailiwickError
 from tui.amounts import counted
 from tui.pooled import submit_newest
 from tui.printable import printable
 from tui.screens.working import WorkingScreen
+from tui.widgets.conflict_rows import BRACKETS
 from tui.widgets.radio import SignedRadioButton
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
+    from textual.app import App, ComposeResult
 
     from tui.panes.conflicts_reading import ConflictsWorkspace
 
@@ -39,6 +41,8 @@ _TAKES = {
 }
 _OTHER = {Took.LOCAL: "of remote", Took.REMOTE: "of local", Took.BASE: "of both", Took.MERGED: ""}
 _SIGNS = {LineMark.ADDED: ("+", "$success"), LineMark.REMOVED: ("−", "$error"), LineMark.CHANGED: ("~", "$accent")}
+_LOOKS = {Mark.REMOVED: "$error strike", Mark.ADDED: "bold underline $success"}
+_BEHIND = {Mark.REMOVED: " on $error 16%", Mark.ADDED: " on $success 22%"}
 
 
 class Stopped(BailiwickError):
@@ -129,7 +133,7 @@ class RuleManyScreen(WorkingScreen[Outcomes]):
             return
         self._previews = event.outcome
         self.query_one("#rule-sum", Static).update(_sum(event.outcome, event.take))
-        self.query_one("#rule-each", Static).update(_each(event.outcome, event.take))
+        self.query_one("#rule-each", Static).update(_each(event.outcome, event.take, self.app))
 
     def action_rule(self) -> None:
         """Rule, once it is shown what that does."""
@@ -175,23 +179,23 @@ def _sum(previews: list[Preview], take: Took) -> Content:
     return Content.assemble(*parts)
 
 
-def _each(previews: list[Preview], take: Took) -> Content:
-    lines = [_one(each, take) for each in previews[:MOST_SHOWN]]
+def _each(previews: list[Preview], take: Took, app: App[Any]) -> Content:
+    lines = [_one(each, take, app) for each in previews[:MOST_SHOWN]]
     if len(previews) > MOST_SHOWN:
         lines.append(Content.styled(f"… and {len(previews) - MOST_SHOWN:,} more", "$muted"))
     return Content("\n").join(lines)
 
 
-def _one(each: Preview, take: Took) -> Content:
+def _one(each: Preview, take: Took, app: App[Any]) -> Content:
     name = (printable(each.about or each.path or each.id), "bold")
     if each.refused:
         return Content.assemble(("● ", "bold $warning"), name, (f"\n    stays open: {each.refused}", "$muted"))
     lost = f"  ! {counted(each.loses, 'change')} {_OTHER[take]} not taken".replace("  not", " not")
     head = Content.assemble(("✓ ", "bold $success"), name, (lost if each.loses else "", "$error"))
-    return Content("\n").join([head, *_becomes(each)])
+    return Content("\n").join([head, *_becomes(each, app)])
 
 
-def _becomes(each: Preview) -> list[Content]:
+def _becomes(each: Preview, app: App[Any]) -> list[Content]:
     """The first lines that would be other ones."""
     if each.before == each.after:
         return [Content.styled("    stays as it is now", "$muted")]
@@ -199,16 +203,20 @@ def _becomes(each: Preview) -> list[Content]:
         return [Content.styled("    is deleted", "$muted")]
     before, after = (text[:LONGEST_TEXT] for text in (each.before, each.after))
     changed = [change for change in line_changes(before, after) if change.mark is not LineMark.KEPT]
-    lines = [_line(change) for change in changed[:MOST_LINES]]
+    lines = [_line(change, app) for change in changed[:MOST_LINES]]
     if len(changed) > MOST_LINES:
         lines.append(Content.styled(f"    … {len(changed) - MOST_LINES:,} more lines", "$muted"))
     return lines
 
 
-def _line(change: LineChange) -> Content:
+def _line(change: LineChange, app: App[Any]) -> Content:
     sign, style = _SIGNS[change.mark]
     parts: list[tuple[str, str]] = [(f"    {sign} ", style)]
+    if change.mark is not LineMark.CHANGED:
+        parts += [(printable(words.text), style) for words in change.words]
+        return Content.assemble(*parts).truncate(160, ellipsis=True)
     for words in change.words:
-        look = {"removed": "$error strike on $error 16%", "added": "bold $success on $success 22%"}.get(words.mark.value, "$foreground")
-        parts.append((printable(words.text), look))
+        left, right = BRACKETS[words.mark] if app.no_color else ("", "")
+        behind = "" if app.native_ansi_color else _BEHIND.get(words.mark, "")
+        parts.append((f"{left}{printable(words.text)}{right}", _LOOKS.get(words.mark, "$foreground") + behind))
     return Content.assemble(*parts).truncate(160, ellipsis=True)

@@ -10,6 +10,7 @@ from rich.segment import Segment
 from textual.message import Message
 from textual.strip import Strip
 
+from core.conflicts.decisions import Form
 from core.conflicts.outline import ResultLine, result_lines
 from tui.widgets.conflict_rows import CONTEXT, FEW_LINES, Cell, shown_text, wrapped
 from tui.widgets.conflict_words import EDITED, NOTHING, Glyph, glyph
@@ -117,7 +118,8 @@ class ConflictResult(LineView):
         mark = self._glyph(line.number)
         is_open = line.number is not None and mark.part == "open"
         if line.is_nothing:
-            words = "nothing is chosen here yet" if is_open else f"{NOTHING} nothing"
+            is_all = self._decisions is not None and self._decisions.form is Form.WHOLE
+            words = "nothing is chosen here yet" if is_open else f"{NOTHING} {'deleted' if is_all else 'nothing'}"
             yield _Row(Cell(mark.mark, (("note", words),)), line.number)
             return
         part = "waiting" if is_open else "plain"

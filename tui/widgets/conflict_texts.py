@@ -39,7 +39,7 @@ def head_text(sort: Sort, shown: int, total: int, marked: int, *, is_open: bool)
     if not total:
         words = "Nothing is open: all of it is settled." if is_open else "Nothing was settled yet."
         return Content.styled(words, "bold $success" if is_open else "$muted")
-    told = f"{total:,}" if shown == total else f"{shown:,} of {total:,}"
+    told = counted(total, "conflict") if shown == total else f"{shown:,} of {counted(total, 'conflict')}"
     parts: list[tuple[str, str]] = [(f"{told} · {sort.value}", "$muted")]
     if marked:
         parts.append((f" · {marked:,} marked", "bold $accent"))
@@ -53,8 +53,9 @@ def foot_text(summary: ConflictSummary, at: datetime) -> Content:
     outcome = summary.outcome
     if summary.status is not ConflictStatus.OPEN and outcome is not None:
         mark = outcome_glyph(outcome)
-        how = f"{outcome_text(outcome)}, {clock(outcome.at)[:16]}, took {mark.words}: "
-        lines.append(Content.assemble((f"{mark.mark} ", "bold $success"), how, (printable(outcome.why), "bold")))
+        how = f"{outcome_text(outcome)}, {clock(outcome.at)[:16]}, took {mark.words}"
+        lines.append(Content.assemble((f"{mark.mark} ", "bold $success"), how))
+        lines.append(Content.styled(printable(outcome.why), "bold"))
     else:
         lines.append(_waits(summary))
     return Content("\n").join(lines)

@@ -30,6 +30,8 @@ class LineView(ScrollView, can_focus=True, inherit_bindings=False):
         & > .line--added { background: $success 22%; text-style: bold underline; }
         & > .line--removed, & > .line--whole-removed { color: $error; text-style: strike; }
         & > .line--removed { background: $error 16%; }
+        &:ansi > .line--added { background: transparent; }
+        &:ansi > .line--removed { background: transparent; }
         & > .line--sign { text-style: bold; }
         & > .line--muted, & > .line--equal, & > .line--auto, & > .line--passed { color: $muted; }
         & > .line--fold, & > .line--passed { text-style: dim; }
