@@ -5,10 +5,12 @@ The record says which (``records.merged``). It is taken in before the objects, s
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Mapping
 
 from core.agentfs.agentfs import AgentFS
-from core.agentfs.database import translated
+from core.agentfs.database import now, to_json, to_text, translated
 from core.conflicts.arbitration import digest
 from core.conflicts.forms import mergeable
 from core.conflicts.outcomes import Outcome, RuledBy, Took
@@ -17,6 +19,7 @@ from core.model import JSONValue, Kind
 
 NOTICE = "conflict.notice"
 """The type of the message by which a person hears of a ruling that does not hold."""
+_MET = "conflicts.met"
 _ABOUT = (
     "SELECT id FROM items WHERE kind = ? AND deleted = 0 AND path >= 'conflicts/' AND path < 'conflicts0'"
     " AND json_extract(metadata, '$.object') = ? AND json_extract(metadata, '$.contested')"
@@ -35,6 +38,30 @@ class Meetings:
             rows = self._agentfs.database.connection().execute(_ABOUT, (Kind.DECISION, path)).fetchall()
         items = [item for row in rows if (item := self._agentfs.items.get(row["id"])) is not None]
         return [read_record(self._agentfs.items.content(item)) for item in items]
+
+    def note_within(self, connection: sqlite3.Connection, record: ConflictRecord) -> None:
+        """Note that two rulings on that conflict met just now, until ``forget_within``."""
+        self._keep(connection, {**self.noted_within(connection), record.path: record.id})
+
+    @staticmethod
+    def noted_within(connection: sqlite3.Connection) -> dict[str, str]:
+        """The conflicts that were noted, by the paths of their objects."""
+        row = connection.execute("SELECT value FROM settings WHERE key = ?", (_MET,)).fetchone()
+        told = json.loads(row["value"]) if row is not None else {}
+        return dict(told) if isinstance(told, dict) else {}
+
+    @staticmethod
+    def forget_within(connection: sqlite3.Connection) -> None:
+        """What holds stands at the objects of all of them."""
+        connection.execute("DELETE FROM settings WHERE key = ?", (_MET,))
+
+    @staticmethod
+    def _keep(connection: sqlite3.Connection, met: Mapping[str, str]) -> None:
+        connection.execute(
+            "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+            (_MET, to_json(dict(met)), to_text(now())),
+        )
 
     def side_kept(self, path: str, local: bytes | None, remote: bytes | None) -> Took | None:
         """Which of two contents, as they are merged, is the ruling that holds; ``None`` where they are not two rulings.
@@ -59,15 +86,26 @@ def side_kept(record: ConflictRecord, local: str | None, remote: str | None) -> 
     return None
 
 
-def due(record: ConflictRecord, present: bytes | None) -> tuple[bytes | None] | None:
-    """What has to stand at the object, where a ruling that does not hold stands there, ``present`` as it is merged.
+def have_met(before: ConflictRecord, came: ConflictRecord) -> bool:
+    """Whether these are two rulings on the same versions, neither made in knowledge of the other. Pure."""
+    one, other = before.outcome, came.outcome
+    if ConflictStatus.OPEN in (before.status, came.status) or one is None or other is None:
+        return False
+    return before.round == came.round and one.result != other.result and _about(one) == _about(other)
+
+
+def due(record: ConflictRecord, present: bytes | None, device: str) -> tuple[bytes | None] | None:
+    """What has to stand at the object, where a ruling of ``device`` stands there that does not hold.
+
+    ``present`` is what stands there, as it is merged.
 
     ``None`` where nothing is to be done, or the content of the ruling that holds is still to come. Pure.
     """
     outcome, stands = record.outcome, digest(present)
     if record.status is ConflictStatus.OPEN or outcome is None or stands == outcome.result:
         return None
-    if not any(each.result == stands and _about(each) == _about(outcome) for each in record.overruled):
+    lost = (each for each in record.overruled if each.device == device and each.result == stands)
+    if not any(_about(each) == _about(outcome) for each in lost):
         return None
     if outcome.result is None:
         return (None,)
@@ -77,13 +115,13 @@ def due(record: ConflictRecord, present: bytes | None) -> tuple[bytes | None] | 
 
 
 def lost_ruling(
-    before: ConflictRecord, came: ConflictRecord, now: ConflictRecord, device: str
+    before: ConflictRecord, came: ConflictRecord, became: ConflictRecord, device: str
 ) -> tuple[Outcome, Outcome] | None:
-    """The ruling of this device that holds no more and the one that does, as ``before`` and what ``came`` are ``now``.
+    """The ruling of this device that holds no more, and the one that does, as ``before`` and what ``came`` became one.
 
     ``None`` where nobody here has to hear of it: whoever ruled there knew it, both ruled alike, or a rule had. Pure.
     """
-    mine, holds = before.outcome, now.outcome
+    mine, holds = before.outcome, became.outcome
     if before.status is ConflictStatus.OPEN or mine is None or holds is None or mine == holds:
         return None
     if mine.device != device or mine.by is not RuledBy.PERSON:
@@ -91,7 +129,7 @@ def lost_ruling(
     if came.round > before.round and mine in came.overruled:
         # It was opened again and ruled on by somebody who knew.
         return None
-    return None if mine.result == holds.result or now.status is ConflictStatus.OPEN else (mine, holds)
+    return None if mine.result == holds.result or became.status is ConflictStatus.OPEN else (mine, holds)
 
 
 def _rulings(record: ConflictRecord) -> list[Outcome]:

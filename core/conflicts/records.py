@@ -349,12 +349,16 @@ def ruled(record: ConflictRecord, outcome: Outcome) -> ConflictRecord:
 def merged(one: ConflictRecord, other: ConflictRecord) -> ConflictRecord:
     """The record that two devices come to which each wrote one of these, in whichever order they hear of them.
 
-    The later round holds. Within one, what was resolved stays so, of two resolutions the one that was written first.
+    The later round holds. Within one, what was resolved stays so, of two resolutions the one that was written first;
+    but what was open over a version that is unknown there is open in another round.
     Every version that either knows is kept.
     """
     if one.id != other.id or one.path != other.path:
         raise InvalidInput("These are records of different conflicts.")
     first, second = sorted((one, other), key=_precedence)
+    if first.status is ConflictStatus.RESOLVED and _has_unruled(second, first):
+        # What nobody looked at is not settled by what was ruled on others.
+        first, second = replace(second, round=first.round + 1, outcome=first.outcome), first
     sides = _different(sorted((*first.sides, *second.sides), key=_fullest))
     kept = {each.version for each in (first.local, first.remote)}
     is_open = first.status is ConflictStatus.OPEN
@@ -372,6 +376,12 @@ def merged(one: ConflictRecord, other: ConflictRecord) -> ConflictRecord:
 
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+def _has_unruled(record: ConflictRecord, ruled_on: ConflictRecord) -> bool:
+    """Whether a record is open over a version that the other one does not know."""
+    known = {each.version for each in ruled_on.sides}
+    return record.status is ConflictStatus.OPEN and not {record.local.version, record.remote.version} <= known
 
 
 def _precedence(record: ConflictRecord) -> tuple[object, ...]:

@@ -18,7 +18,7 @@ from core.agentfs.travelling_agents import AgentRecord, read_agent
 from core.agentfs.travelling_items import ArrivingItem
 from core.agentfs.travelling_messages import TravellingMessage, read_message
 from core.agentfs.travelling_states import TravellingVersion
-from core.conflicts.meeting import lost_ruling, note_lost
+from core.conflicts.meeting import Meetings, have_met, lost_ruling, note_lost
 from core.conflicts.outcomes import Outcome
 from core.conflicts.records import ConflictRecord, merged, metadata_of, more_private, read_record, write_record
 from core.content_format import decode, encode
@@ -74,6 +74,7 @@ class Arrivals:
         self._agentfs = agentfs
         self._travellers = travellers
         self._user = user
+        self._meetings = Meetings(agentfs)
         self.by = Actor(ActorKind.ENGINE, agentfs.device, "sync")
         """Who takes in."""
 
@@ -168,6 +169,8 @@ class Arrivals:
     def _merged(self, connection: sqlite3.Connection, arriving: ArrivingItem, living: Item) -> ArrivingItem:
         before, came = read_record(self._agentfs.items.content(living)), read_record(arriving.write.data)
         record = merged(before, came)
+        if have_met(before, came):
+            self._meetings.note_within(connection, record)
         if (rulings := lost_ruling(before, came, record, self._agentfs.device)) is not None:
             self._tell_lost(connection, record, rulings[1])
         found = more_private(arriving.write.found or Sensitivity.NONE, living.sensitive)

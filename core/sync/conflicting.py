@@ -165,22 +165,25 @@ class Conflicting:
             return []
         return self._objects.write_within(connection, path, arisen.content, by=self._by, like=arisen.record.local)
 
-    def uphold(self, connection: sqlite3.Connection, conflict: str) -> tuple[bool, list[str]]:
-        """Have the ruling that holds stand at the object of a conflict, where one that does not hold stands there.
+    def met(self, connection: sqlite3.Connection) -> dict[str, str]:
+        """The conflicts of which two rulings met in this pull, by the paths of their objects."""
+        return self._meetings.noted_within(connection)
 
-        ``conflict`` is the record's path. The answer is whether something was written, and the hashes that are
-        not held any more.
+    def uphold(self, connection: sqlite3.Connection, path: str, conflict: str) -> tuple[bool, list[str]]:
+        """Have the ruling that holds stand at ``path``, where one that was made here stands and does not hold.
+
+        The answer is whether something was written, and the hashes that are not held any more.
         """
-        if self._agentfs.items.at_path(conflict) is None:
-            return False, []
         record = self._store.get(conflict)
-        if not record.overruled or record.status is ConflictStatus.OPEN:
-            return False, []
-        content = due(record, self._objects.present(record.path).content)
+        content = due(record, self._objects.present(path).content, self._agentfs.device)
         if content is None:
             return False, []
         like = next((each for each in record.sides if each.header is not None), None)
-        return True, self._objects.write_within(connection, record.path, content[0], by=self._by, like=like)
+        return True, self._objects.write_within(connection, path, content[0], by=self._by, like=like)
+
+    def upheld(self, connection: sqlite3.Connection) -> None:
+        """Nothing is left to do for rulings that met."""
+        self._meetings.forget_within(connection)
 
     def _writer(self, connection: sqlite3.Connection, item: Item) -> str:
         """The id of who wrote the present version of a state; empty for other items."""

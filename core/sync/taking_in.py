@@ -13,7 +13,7 @@ from enum import Enum
 from itertools import groupby, islice
 
 from core.conflicts.records import ConflictStatus
-from core.errors import InvalidInput, QuotaExceeded, SealBroken, WorkspaceUnusable
+from core.errors import InvalidInput, NotFound, QuotaExceeded, SealBroken, WorkspaceUnusable
 from core.sync.areas import AreaLocks
 from core.sync.commit import Operation, Place
 from core.sync.failpoints import reached
@@ -24,7 +24,6 @@ from core.sync.origin import FormerVersion
 from core.sync.packing import Encoding, decompress
 from core.sync.planner import Step, step_for
 from core.sync.tables import Base, SyncTables
-from core.sync.things import Thing, thing_at
 from core.sync_model import AreaKind, Change
 
 _log = logging.getLogger(__name__)
@@ -55,6 +54,8 @@ class Intake:
         self._tree = tree
         self._fetcher = fetcher
         self._user = user
+        self._met: dict[str, str] = {}
+        """Of which paths two rulings met."""
 
     def take_in(self, incoming: Sequence[Incoming], policy: FetchPolicy, pulled: Pulled) -> None:
         """Bring every path to what it says; what is not wanted now, or cannot be had, is known from now on.
@@ -64,6 +65,7 @@ class Intake:
         ordered = sorted(incoming, key=self._order)
         # Never two orders at once, for agents have to be there before what is theirs.
         for _, group in groupby(ordered, key=lambda each: self._order(each)[0]):
+            self._met = self._tree.met() if self._area.kind is AreaKind.USER else {}
             known: list[Incoming] = []
             ready: list[Piece] = []
             wanting: dict[Place, list[Incoming]] = {}
@@ -80,20 +82,19 @@ class Intake:
             self._bring(ready, pulled)
             for batch in batches(list(wanting)):
                 self._fetch_and_bring(batch, wanting, pulled)
-        self._uphold(ordered, pulled)
+        self._uphold(pulled)
 
-    def _uphold(self, incoming: Sequence[Incoming], pulled: Pulled) -> None:
-        """Where a conflict came that was ruled on here too, see to it that what holds stands at its object."""
-        if self._area.kind is not AreaKind.USER:
+    def _uphold(self, pulled: Pulled) -> None:
+        """Of conflicts that were ruled on here and elsewhere at once, have what holds stand at their objects."""
+        if self._area.kind is not AreaKind.USER or not (met := self._tree.met()):
             return
-        for each in incoming:
-            path = each.operation.path
-            if each.own or thing_at(path) is not Thing.CONFLICT or path in pulled.lacking:
-                continue
+        for path, conflict in met.items():
             try:
-                pulled.received += self._tree.uphold(path)
-            except (*_OF_ONE_ITEM, QuotaExceeded) as refused:
-                _log.warning("a ruling of %s is not upheld: %s", path, refused.message)
+                pulled.received += self._tree.uphold(path, conflict)
+            except (*_OF_ONE_ITEM, NotFound, QuotaExceeded) as refused:
+                _log.warning("a ruling on %s is not upheld: %s", path, refused.message)
+        reached("after-uphold")
+        self._tree.upheld()
 
     def step(self, incoming: Incoming) -> tuple[Step, str | None]:
         """What becomes of the path, and which version is here now."""
@@ -194,6 +195,9 @@ class Intake:
 
     def _do_plainly(self, incoming: Incoming, content: bytes | None, step: Step, here: str | None) -> bool:
         operation, origin = incoming.operation, incoming.origin
+        is_met = step in (Step.TAKE, Step.DROP) and operation.path in self._met
+        if is_met and self._tree.stays(operation, content, origin):
+            return self._tree.version(operation.path) == here
         if step is Step.TAKE and content is not None:
             return self._tree.apply(operation, content, expected=here, origin=origin)
         if step is Step.DROP and here is not None:

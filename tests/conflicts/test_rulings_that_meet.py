@@ -25,7 +25,16 @@ from tests.sync.two_devices import PERSON, USER
 
 PATH = "notes/harbour"
 BASE, HERE, THERE = "Opens at six.\n", "Opens at five.\n", "Opens at seven.\n"
-POINTS = ("before-apply", "after-look", "after-apply", "after-base", "after-advance", "after-scan", "before-commit")
+POINTS = (
+    "before-apply",
+    "after-look",
+    "after-apply",
+    "after-base",
+    "after-uphold",
+    "after-advance",
+    "after-scan",
+    "before-commit",
+)
 Pair = tuple[Syncing, Syncing]
 
 

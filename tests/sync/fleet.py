@@ -4,12 +4,13 @@ Names of invariants: I1 nothing here is overwritten that is not in the log, or k
 was there before it; I3 what the log names is there, and is what was sent; I4 the log is one chain; I5 devices at rest
 are equal to the log and have nothing to send; I6 of two versions both are kept; I7 what was deleted stays deleted
 unless somebody edited it; I8 no crash needs anybody's help; I9 only what nothing names is taken away; I10 a sync stays
-within its plan.
+within its plan; I11 what each changed in a place of its own is merged, and all of it is there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -20,9 +21,12 @@ from pathlib import Path
 
 from core.agentfs import items
 from core.agentfs.database import from_text, now, to_text
-from core.conflicts.records import ConflictStore
+from core.conflicts.outcomes import RuledBy, Took
+from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore
+from core.conflicts.service import ConflictService
 from core.errors import BailiwickError, ObjectMissing
 from core.ids import sha256_hex
+from core.model import Kind
 from core.remote.folder import FolderStore
 from core.sync import area_sync, failpoints, pulling, taking_in
 from core.sync.area_sync import AreaSync
@@ -37,8 +41,11 @@ from core.sync.teams import Teams
 from core.sync_model import Change
 from tests.sync.faulty_store import FaultyStore
 from tests.sync.syncing import AREA, Syncing, join
+from tests.sync.two_devices import PERSON, USER
 
 PATHS = ("notes/x", "notes/y", "notes/z")
+TALLY = "tallies/shared"
+"""What each device counts in a place of its own."""
 NAMES = ("laptop", "desk", "phone", "tablet")
 LARGE = 600
 MOST_ROUNDS = 12
@@ -71,6 +78,7 @@ class Member:
     """Texts that this user put here and has not replaced knowingly since, with their versions."""
     deleted: set[tuple[str, str]] = field(default_factory=set)
     """The paths and texts that this user deleted here."""
+    tally: int = 0
     foreign: bool = False
     """Whether it forgot the remote once: what it has then comes back, even where others had deleted it."""
 
@@ -102,6 +110,8 @@ class Fleet:
         self.members: list[Member] = []
         self._texts = 0
         self._deleted: set[tuple[str, str]] = set()
+        self._ruled: set[str] = set()
+        """Paths that were ruled on: what is ruled for may come back on purpose."""
         self._nested = False
         self.ahead = timedelta()
         self.said: list[str] = []
@@ -113,6 +123,8 @@ class Fleet:
             "faults": 0,
             "deletions": 0,
             "collected": 0,
+            "rulings": 0,
+            "merges": 0,
             "rounds": 0,
         }
         for _ in range(3):
@@ -151,6 +163,24 @@ class Fleet:
         member.deleted.add((path, text))
         member.syncing.delete(path)
         self.said.append(f"{member.syncing.device.name} deletes {path} ({text[:20]})")
+
+    def count(self, member: Member) -> None:
+        """The user counts one more, beside what the others count."""
+        text = member.syncing.read(TALLY)
+        member.tally += 1
+        tallies = {**(json.loads(text) if text is not None else {}), member.syncing.device.name: member.tally}
+        member.syncing.write(TALLY, json.dumps(tallies), Kind.RESEARCH_FINDING)
+        self.said.append(f"{member.syncing.device.name} counts {tallies}")
+
+    def rule(self, member: Member, take: Took) -> None:
+        """The user rules on the oldest conflict that is open here, whatever others do."""
+        service = ConflictService(member.syncing.device.agentfs, USER)
+        for each in service.all(ConflictStatus.OPEN)[:1]:
+            service.resolve_many([each.id], take, by=PERSON)
+            self.counts["rulings"] += 1
+            self._ruled.add(each.path)
+            text = member.syncing.read(each.path)
+            self.said.append(f"{member.syncing.device.name} rules for {take} of {each.path} ({(text or '-')[:20]})")
 
     def rename(self, member: Member, path: str, to: str) -> None:
         """The user moves what is there."""
@@ -342,6 +372,7 @@ class Fleet:
             self._check_level(each, state, len(log))
         self._check_nothing_lost(log)
         self._check_deleted()
+        self._check_merged()
 
     def _replayed(self, log: list[tuple[Commit, bytes]]) -> dict[str, Operation]:
         state: dict[str, Operation] = {}
@@ -399,6 +430,7 @@ class Fleet:
     def _check_nothing_lost(self, log: list[tuple[Commit, bytes]]) -> None:
         logged = {operation.version for commit, _ in log for operation in commit.operations}
         kept: set[str | None] = set()
+        texts: set[bytes | None] = set()
         store = ConflictStore(self.members[0].syncing.device.agentfs)
         for entry in store.all():
             record = store.get(entry.id)
@@ -406,10 +438,24 @@ class Fleet:
                 if side.version is not None and side.content is None:
                     raise Violation(f"I6: the conflict over {record.path} has lost a version")
                 kept.add(side.version)
+                texts.add(side.content)
         for member in self.members:
             for text, version in member.written.items():
-                if version not in logged and version not in kept:
+                if version not in logged and version not in kept and text.encode() not in texts:
                     raise Violation(f"I1: {text[:20]!r} of {member.syncing.device.name} is lost")
+
+    def _check_merged(self) -> None:
+        store = ConflictStore(self.members[0].syncing.device.agentfs)
+        about = [store.get(each.id) for each in store.all() if each.path == TALLY]
+        self.counts["merges"] = len(about)
+        if self._somebody_joined() or not all(_is_merged(each) for each in about):
+            # Where what both began with was not to be had, nothing is merged, and somebody may have taken a side.
+            return
+        text = self.members[0].syncing.read(TALLY)
+        tallies = json.loads(text) if text is not None else {}
+        for each in self.members:
+            if each.tally and tallies.get(each.syncing.device.name) != each.tally:
+                raise Violation(f"I11: {each.tally} of {each.syncing.device.name} is not in {tallies}")
 
     def _somebody_joined(self) -> bool:
         """A device that joins cannot tell a deletion from what never was."""
@@ -419,7 +465,7 @@ class Fleet:
         if self._somebody_joined():
             return
         for path, text in member.syncing.texts().items():
-            if (path, text) in member.deleted:
+            if (path, text) in member.deleted and path not in self._ruled:
                 raise Violation(f"I7: {path} came back where it was deleted ({text[:20]})")
 
     def _check_deleted(self) -> None:
@@ -427,8 +473,14 @@ class Fleet:
             return
         self.counts["deletions"] += len(self._deleted)
         for path, text in self.members[0].syncing.texts().items():
-            if (path, text) in self._deleted:
+            if (path, text) in self._deleted and path not in self._ruled:
                 raise Violation(f"I7: {path} came back ({text[:20]})")
+
+
+def _is_merged(record: ConflictRecord) -> bool:
+    return record.status is ConflictStatus.RESOLVED and all(
+        each is not None and each.by is RuledBy.AUTOMATIC for each in (record.outcome, *record.overruled)
+    )
 
 
 def _difference(found: dict[str, str | None], wanted: dict[str, str | None]) -> str:
@@ -444,11 +496,15 @@ def drive(fleet: Fleet, source: random.Random, steps: int, *, rate: float = 0.05
 
     def edit(member: Member) -> None:
         path = source.choice(PATHS)
-        match source.randrange(8):
+        match source.randrange(10):
             case 0 | 1:
                 fleet.delete(member, path)
             case 2:
                 fleet.rename(member, path, source.choice(PATHS))
+            case 3:
+                fleet.count(member)
+            case 4:
+                fleet.rule(member, source.choice((Took.LOCAL, Took.REMOTE)))
             case _:
                 fleet.write(member, path, large=source.random() < 0.2)
 

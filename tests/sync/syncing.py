@@ -48,11 +48,11 @@ class Syncing:
         """One sync."""
         return self.area().run(policy, approved=approved)
 
-    def write(self, path: str, text: str) -> None:
-        """Put an assumption at ``path``."""
+    def write(self, path: str, text: str, kind: Kind = Kind.ASSUMPTION) -> None:
+        """Put an assumption at ``path``, about whose conflicts the person is asked, or something of another kind."""
         agentfs = self.device.agentfs
         with agentfs.database.transaction() as connection:
-            written = agentfs.items.put(connection, ItemWrite(path, Kind.ASSUMPTION, USER, text.encode()))
+            written = agentfs.items.put(connection, ItemWrite(path, kind, USER, text.encode()))
         agentfs.contents.discard_unused([written.freed] if written.freed else [])
 
     def delete(self, path: str) -> None:

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
+from core.conflicts.outcomes import Took
 from core.sync.pulling import EVERYTHING, FetchPolicy
 from tests.sync.fleet import BETWEEN, CRASHES, LARGE, NAMES, PATHS, Fleet, Interference, Member, run
 
@@ -52,6 +53,14 @@ class SyncMachine(RuleBasedStateMachine):
     @rule(number=members, path=paths, to=paths)
     def rename(self, number: int, path: str, to: str) -> None:
         self.fleet.rename(self.member(number), path, to)
+
+    @rule(number=members)
+    def count(self, number: int) -> None:
+        self.fleet.count(self.member(number))
+
+    @rule(number=members, take=st.sampled_from([Took.LOCAL, Took.REMOTE]))
+    def rule_on_a_conflict(self, number: int, take: Took) -> None:
+        self.fleet.rule(self.member(number), take)
 
     @rule(number=members, small=st.booleans())
     def sync(self, number: int, small: bool) -> None:
