@@ -38,9 +38,14 @@ class OutboxTables(Rows):
             connection.execute("UPDATE sync_areas SET scanned = ? WHERE area = ?", (position, area))
 
     def pending(self, area: str, limit: int = -1, *, at_most: int | None = None) -> list[Pending]:
-        """What waits to go up, of at most so many bytes: small files before large ones, of these the oldest first."""
+        """What waits to go up, of at most so many bytes: small files before large ones, of these the oldest first.
+
+        Conflicts go before everything else, whatever their size: what was ruled is known before what follows from it.
+        """
         rows = self.all(
-            "SELECT * FROM sync_pending WHERE area = ? AND size <= ? ORDER BY size > 100000, since, path LIMIT ?",
+            "SELECT *, path >= 'conflicts/' AND path < 'conflicts0' AS is_conflict FROM sync_pending"
+            " WHERE area = ? AND (size <= ? OR is_conflict)"
+            " ORDER BY is_conflict DESC, size > 100000, since, path LIMIT ?",
             (area, at_most if at_most is not None else 1 << 62, limit),
         )
         return [Pending(row["path"], row["size"], from_text(row["since"])) for row in rows]
