@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from agent_data import NOW, Clock
-from conflict_data import HARBOUR, OLD, PLAN, fill_conflicts
+from conflict_data import HARBOUR, PLAN, fill_conflicts
 from driving import make_app, until
 from fake_workspace import FakeWorkspace
 from test_snapshots import Compare, cards_at_rest, prepared
 from textual.pilot import Pilot
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Static
 
 from tui.panes.conflicts import ConflictsPane
 from tui.screens.rule_many import RuleManyScreen
@@ -17,20 +17,14 @@ from tui.screens.rule_many import RuleManyScreen
 NARROW, MEDIUM, LARGER, WIDE = (70, 24), (80, 24), (100, 30), (160, 48)
 DARK, LIGHT, ANSI, NONE = "bailiwick-dark", "bailiwick-light", "ansi-dark", "none"
 CASES = {
-    "empty": ("", (), DARK, MEDIUM),
-    "list": ("", (), DARK, MEDIUM),
     "list-wide": ("", ("m",), LIGHT, WIDE),
-    "settled": ("", ("v",), LIGHT, MEDIUM),
     "text-wide": (HARBOUR, ("<", ">", "plus"), DARK, WIDE),
     "text-larger": (HARBOUR, ("<", ">"), LIGHT, LARGER),
     "text": (HARBOUR, ("<", ">"), DARK, MEDIUM),
     "text-no-colour": (HARBOUR, ("<",), NONE, MEDIUM),
     "text-ansi": (HARBOUR, ("<",), ANSI, MEDIUM),
     "text-narrow": (HARBOUR, ("n", "tab", "tab"), LIGHT, NARROW),
-    "json-wide": (PLAN, (), LIGHT, WIDE),
     "json": (PLAN, (">", ">"), DARK, MEDIUM),
-    "deleted": (OLD, ("<",), DARK, LARGER),
-    "edit": (HARBOUR, ("n", "e"), DARK, MEDIUM),
     "rule": ("", ("M", "r"), LIGHT, MEDIUM),
 }
 
@@ -43,7 +37,7 @@ def test_conflicts(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, name:
     clock.moment = NOW
     clock.hold(monkeypatch)
     workspace = FakeWorkspace()
-    ids = fill_conflicts(workspace.agentfs) if name != "empty" else {}
+    ids = fill_conflicts(workspace.agentfs)
     if theme == NONE:
         monkeypatch.setenv("NO_COLOR", "1")
     app = make_app(workspace, theme=DARK if theme == NONE else theme)
@@ -51,7 +45,7 @@ def test_conflicts(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, name:
     async def before(pilot: Pilot[None]) -> None:
         await prepared("escape", "escape", "5")(pilot)
         pane = app.query_one(ConflictsPane)
-        await until(lambda: bool(pane.rows.rows) or name == "empty", "the list")
+        await until(lambda: bool(pane.rows.rows), "the list")
         if path:
             pane.rows.go_to(ids[path])
             await pilot.press("enter")
@@ -60,8 +54,6 @@ def test_conflicts(snap_compare: Compare, monkeypatch: pytest.MonkeyPatch, name:
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
-        for field in (*app.screen.query(Input), *app.screen.query(TextArea)):
-            field.cursor_blink = False
         if isinstance(app.screen, RuleManyScreen):
             told = app.screen.query_one("#rule-sum", Static)
             await until(lambda: "settled" in str(told.content), "the preview")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ON_DESK = frozenset({"apply", "choose", "both", "step_any", "edit", "edit_whole", "rest", "words", "fold", "advance"})
 CHANGING = frozenset({"apply", "choose", "both", "edit", "edit_whole", "rest", "advance"})
+_HELD = CHANGING | {"undo", "redo", "reopen"}
 
 
 class RulingPane(FetchingPane):
@@ -123,6 +124,12 @@ class RulingPane(FetchingPane):
         if arbitration is None:
             return False
         if action in CHANGING and arbitration.status is not ConflictStatus.OPEN:
+            return False
+        if (
+            action in (*CHANGING, "undo", "redo", "reopen")
+            and self.work_asked is not None
+            and self.work_asked.is_ruling
+        ):
             return False
         match action:
             case "step":

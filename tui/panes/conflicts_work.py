@@ -48,6 +48,11 @@ class ConflictWork:
         return self._workspace.conflicts
 
     @property
+    def is_ruling(self) -> bool:
+        """Whether a result is being applied."""
+        return self._busy
+
+    @property
     def workspace(self) -> ConflictsWorkspace:
         """The workspace, for dialogs."""
         return self._workspace
@@ -85,8 +90,14 @@ class ConflictWork:
             return None if same and found.status is arbitration.status else with_names(self._workspace, found)
 
         def take(found: Arbitration | None) -> None:
-            if found is not None:
+            now = self._pane.desk.arbitration
+            if found is None or now is None or now.id != arbitration.id:
+                return
+            if now is arbitration:
                 moved(found)
+            else:
+                # Something was chosen meanwhile: that is carried over, too.
+                self.look_again(now, moved)
 
         self._pane.fetch("again", look, take)
 
