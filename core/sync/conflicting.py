@@ -165,10 +165,6 @@ class Conflicting:
             return []
         return self._objects.write_within(connection, path, arisen.content, by=self._by, like=arisen.record.local)
 
-    def met(self, connection: sqlite3.Connection) -> dict[str, str]:
-        """The conflicts of which two rulings met in this pull, by the paths of their objects."""
-        return self._meetings.noted_within(connection)
-
     def uphold(self, connection: sqlite3.Connection, path: str, conflict: str) -> tuple[bool, list[str]]:
         """Have the ruling that holds stand at ``path``, where one that was made here stands and does not hold.
 
@@ -180,10 +176,6 @@ class Conflicting:
             return False, []
         like = next((each for each in record.sides if each.header is not None), None)
         return True, self._objects.write_within(connection, path, content[0], by=self._by, like=like)
-
-    def upheld(self, connection: sqlite3.Connection) -> None:
-        """Nothing is left to do for rulings that met."""
-        self._meetings.forget_within(connection)
 
     def _writer(self, connection: sqlite3.Connection, item: Item) -> str:
         """The id of who wrote the present version of a state; empty for other items."""

@@ -32,6 +32,7 @@ from core.sync.leaving import Leaving, Travellers, agent_header, agent_version
 from core.sync.origin import FormerVersion, Origin
 from core.sync.packing import Encoding, compress, decompress
 from core.sync.things import Thing, agent_path, last_part, thing_at
+from core.sync.upholding import Upholding
 from core.sync.versions import RECEIVED, PlainKey, VersionKey, Versions
 from core.sync_model import Change
 
@@ -96,6 +97,7 @@ class LocalTree:
         self._versions = Versions(agentfs)
         self._arrivals = Arrivals(agentfs, self._travellers, user)
         self._conflicting = Conflicting(agentfs, conflicts, self._leaving, self._arrivals.by, user)
+        self.upholding = Upholding(agentfs, self._arrivals, self._conflicting)
 
     # What is here
 
@@ -391,36 +393,6 @@ class LocalTree:
         if arrival is not None:
             return self._take(connection, arrival, key)
         return self._arrivals.drop(connection, item) if item is not None else []
-
-    def met(self) -> dict[str, str]:
-        """The conflicts of which two rulings met since ``upheld``, by the paths of their objects."""
-        with translated(self._agentfs.database.path):
-            return self._conflicting.met(self._agentfs.database.connection())
-
-    def stays(self, operation: Operation, content: bytes | None, origin: Origin) -> bool:
-        """Whether what is here is the ruling that holds, and the operation tells of the one that does not.
-
-        Raises InvalidInput as ``apply``, and Locked.
-        """
-        arrival = self._arrivals.read(operation, content, origin.user) if content is not None else None
-        with self._changing() as (connection, _):
-            here = self._conflicting.here(connection, operation.path, None)
-            return self._conflicting.ruled_here(here, arrival, operation) is Took.LOCAL
-
-    def uphold(self, path: str, conflict: str) -> bool:
-        """Have the ruling that holds stand at ``path`` where one that was made here stands and does not hold.
-
-        Says whether something was written. Raises Locked, and as writing the object does.
-        """
-        with self._changing() as (connection, freed):
-            written, more = self._conflicting.uphold(connection, path, conflict)
-            freed += more
-        return written
-
-    def upheld(self) -> None:
-        """Everything that follows from rulings that met is done."""
-        with self._changing() as (connection, _):
-            self._conflicting.upheld(connection)
 
     def _former(self, operation: Operation, base: FormerVersion | None) -> bytes | None:
         """The base's content as it is compared, where it is at hand and whole."""

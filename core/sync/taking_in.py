@@ -65,7 +65,7 @@ class Intake:
         ordered = sorted(incoming, key=self._order)
         # Never two orders at once, for agents have to be there before what is theirs.
         for _, group in groupby(ordered, key=lambda each: self._order(each)[0]):
-            self._met = self._tree.met() if self._area.kind is AreaKind.USER else {}
+            self._met = self._tree.upholding.met() if self._area.kind is AreaKind.USER else {}
             known: list[Incoming] = []
             ready: list[Piece] = []
             wanting: dict[Place, list[Incoming]] = {}
@@ -86,15 +86,14 @@ class Intake:
 
     def _uphold(self, pulled: Pulled) -> None:
         """Of conflicts that were ruled on here and elsewhere at once, have what holds stand at their objects."""
-        if self._area.kind is not AreaKind.USER or not (met := self._tree.met()):
+        if self._area.kind is not AreaKind.USER or not (met := self._tree.upholding.met()):
             return
         for path, conflict in met.items():
             try:
-                pulled.received += self._tree.uphold(path, conflict)
+                pulled.received += self._tree.upholding.uphold(path, conflict)
             except (*_OF_ONE_ITEM, NotFound, QuotaExceeded) as refused:
                 _log.warning("a ruling on %s is not upheld: %s", path, refused.message)
-        reached("after-uphold")
-        self._tree.upheld()
+        self._tree.upholding.done()
 
     def step(self, incoming: Incoming) -> tuple[Step, str | None]:
         """What becomes of the path, and which version is here now."""
@@ -196,7 +195,7 @@ class Intake:
     def _do_plainly(self, incoming: Incoming, content: bytes | None, step: Step, here: str | None) -> bool:
         operation, origin = incoming.operation, incoming.origin
         is_met = step in (Step.TAKE, Step.DROP) and operation.path in self._met
-        if is_met and self._tree.stays(operation, content, origin):
+        if is_met and self._tree.upholding.stays(operation, content, origin):
             return self._tree.version(operation.path) == here
         if step is Step.TAKE and content is not None:
             return self._tree.apply(operation, content, expected=here, origin=origin)
