@@ -34,11 +34,11 @@ def planned(areas: Sequence[AreaSync], prices: PriceList, policy: FetchPolicy) -
         up = list(area.outbox.changes())
         changes += [*_down(area, foreseen), *up]
         reads, read = foreseen.reads(), foreseen.commits
-        # Where both sides differ, what is made of that goes up besides, and what both were made of is read.
+        # Where both sides differ, a record and what is made of both go up, and what both were made of is read.
         differing = foreseen.differing
         commits = ceil((len(up) + differing) / _COMMIT)
         operations += Operations(
-            class_a=_objects(area.area.kind, up, commits) + differing + commits + _segments(area, read, commits),
+            class_a=_objects(area.area.kind, up, commits) + 2 * differing + commits + _segments(area, read, commits),
             # The log is read to its end, a little beyond where much is new, and again after each commit.
             class_b=len(reads) + differing + read + min(read, AHEAD) + 3 + 3 * commits,
             bytes_up=sum(each.size for each in up),
