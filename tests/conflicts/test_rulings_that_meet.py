@@ -136,6 +136,7 @@ def test_the_ruling_that_was_made_first_holds_everywhere(
     rule(other, second)
     for each in (one, other) if syncs_first == "the first" else (other, one):
         each.sync()
+        assert text(one) == first
     quiet(one, other)
     assert (text(one), text(other)) == (first, first)
     held = record(one)
