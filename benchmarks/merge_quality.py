@@ -27,8 +27,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.conflicts.decisions import resolve
-from core.conflicts.text_merge import lines, merge_text
+from core.conflicts.merging.decisions import resolve
+from core.conflicts.merging.text_merge import lines, merge_text
 
 ENDINGS = (".py", ".md", ".yml", ".tcss", ".sql", ".toml", ".json")
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from core.conflicts.automatic import Media, written
-from core.conflicts.decisions import (
+from core.conflicts.drafts import Draft, draft_of, versions_hash
+from core.conflicts.merging.automatic import Media, written
+from core.conflicts.merging.decisions import (
     ABSENT,
     Choice,
     Choosing,
@@ -22,9 +23,8 @@ from core.conflicts.decisions import (
     same,
     text_pieces,
 )
-from core.conflicts.drafts import Draft, draft_of, versions_hash
-from core.conflicts.editing import edited, editing_text, read_json
-from core.conflicts.forms import merge_object, mergeable, restored
+from core.conflicts.merging.editing import edited, editing_text, read_json
+from core.conflicts.merging.forms import merge_object, mergeable, restored
 from core.conflicts.objects import Present
 from core.conflicts.outcomes import Outcome
 from core.conflicts.records import Asked, ConflictRecord, ConflictStatus, Side

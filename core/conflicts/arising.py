@@ -11,7 +11,7 @@ from core.agentfs.database import now
 from core.config import ConflictSettings
 from core.conflicts.arbitration import digest
 from core.conflicts.asking import Asking
-from core.conflicts.forms import mergeable
+from core.conflicts.merging.forms import mergeable
 from core.conflicts.outcomes import Outcome, RuledBy
 from core.conflicts.records import (
     Begun,

@@ -16,7 +16,7 @@ from core.agentfs.readable import without_secrets
 from core.conflicts.arising import Arising
 from core.conflicts.claims import OPEN, Claim, Claims, Standing, lease_claim_path
 from core.conflicts.ended_claims import settle_ended
-from core.conflicts.forms import CLAIM
+from core.conflicts.merging.forms import CLAIM
 from core.conflicts.outcomes import Outcome
 from core.conflicts.records import (
     FOLDER,

@@ -11,7 +11,7 @@ from typing import Any
 
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now, to_json, to_text, translated
-from core.conflicts.decisions import ABSENT, Choice, Content, Decision, Written
+from core.conflicts.merging.decisions import ABSENT, Choice, Content, Decision, Written
 from core.errors import BailiwickError, Locked
 from core.ids import sha256_hex
 from core.model import JSONValue

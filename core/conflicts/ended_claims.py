@@ -9,7 +9,7 @@ from contextlib import suppress
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now, translated
 from core.conflicts.claims import Claims, Standing, read_claim
-from core.conflicts.forms import CLAIM
+from core.conflicts.merging.forms import CLAIM
 from core.conflicts.outcomes import Outcome, RuledBy, Took
 from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore, read_record, ruled
 from core.errors import BailiwickError

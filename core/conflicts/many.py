@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from core.conflicts.arbitration import Arbitration, DraftState
-from core.conflicts.decisions import Choice, same
+from core.conflicts.merging.decisions import Choice, same
 from core.conflicts.outcomes import Took
 from core.conflicts.records import ConflictStatus
 from core.conflicts.summaries import Applied, Moved, Preview, Refused

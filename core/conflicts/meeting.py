@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import now, to_json, to_text, translated
 from core.conflicts.arbitration import digest
-from core.conflicts.forms import mergeable
+from core.conflicts.merging.forms import mergeable
 from core.conflicts.outcomes import Outcome, RuledBy, Took
 from core.conflicts.records import ConflictRecord, ConflictStatus, read_record
 from core.model import JSONValue, Kind

@@ -14,7 +14,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text
 from core.agentfs.items import ItemWrite
 from core.agentfs.json_text import checked_json
-from core.conflicts.forms import mergeable, restored
+from core.conflicts.merging.forms import mergeable, restored
 from core.conflicts.records import Side
 from core.content_format import decode
 from core.errors import InvalidInput

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from core.agentfs.database import from_text, to_json, to_text
-from core.conflicts.forms import CLAIM
+from core.conflicts.merging.forms import CLAIM
 from core.conflicts.outcomes import Outcome, outcome_json, read_outcome
 from core.errors import InvalidInput
 from core.ids import sha256_hex, stable_id

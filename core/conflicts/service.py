@@ -14,9 +14,9 @@ from core.agentfs.readable import without_secrets
 from core.conflicts.arbitration import Arbitration, SideLabel, arbitrate, digest, effective, with_draft
 from core.conflicts.claims import Claims
 from core.conflicts.drafts import DraftStore
-from core.conflicts.forms import CLAIM, mergeable
 from core.conflicts.listing import ConflictListing
 from core.conflicts.many import Progress, preview_many, resolve_many
+from core.conflicts.merging.forms import CLAIM, mergeable
 from core.conflicts.objects import Objects, Present
 from core.conflicts.outcomes import Outcome, RuledBy, Took
 from core.conflicts.records import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from core.conflicts.arbitration import Arbitration, digest
-from core.conflicts.decisions import Choice
+from core.conflicts.merging.decisions import Choice
 from core.errors import InvalidInput
 
 _SIDES = (Choice.LOCAL, Choice.REMOTE, Choice.BASE)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from core.config import ConflictSettings
-from core.conflicts.automatic import Automatic, Media, Settled
-from core.conflicts.decisions import Choice
-from core.conflicts.forms import CLAIM, merge_object
+from core.conflicts.merging.automatic import Automatic, Media, Settled
+from core.conflicts.merging.decisions import Choice
+from core.conflicts.merging.forms import CLAIM, merge_object
 from core.conflicts.outcomes import RuledBy, Took
 from core.conflicts.responsibilities import Claimant, decide, responsible_alone
 from core.model import Kind

@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from core.agent_model import PERSON_TYPE
-from core.conflicts.forms import CLAIM
+from core.conflicts.merging.forms import CLAIM
 from core.conflicts.objects import state_place
 from core.conflicts.records import Side
 from core.conflicts.responsibilities import Claimant, specificity

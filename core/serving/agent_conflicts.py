@@ -11,7 +11,7 @@ from core.agentfs.database import now, to_text
 from core.agentfs.readable import without_secrets
 from core.conflicts.arbitration import Arbitration, SideLabel, is_change
 from core.conflicts.asking import require_asked
-from core.conflicts.decisions import Choice
+from core.conflicts.merging.decisions import Choice
 from core.conflicts.records import ConflictStatus
 from core.conflicts.service import ConflictService
 from core.conflicts.summaries import ConflictSummary, Moved

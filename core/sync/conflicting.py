@@ -11,8 +11,8 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.guard import Guard
 from core.config import ConflictSettings
 from core.conflicts.arising import Arisen, Arising
-from core.conflicts.forms import mergeable
 from core.conflicts.meeting import Meetings, due
+from core.conflicts.merging.forms import mergeable
 from core.conflicts.objects import Objects
 from core.conflicts.outcomes import Took
 from core.conflicts.records import ConflictStatus, ConflictStore, Side, more_private

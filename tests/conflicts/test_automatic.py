@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.conflicts.automatic import LARGEST_MERGED, Media, Settled, media_of, merge, written
-from core.conflicts.decisions import Choice, DecisionKind, Form, resolve
+from core.conflicts.merging.automatic import LARGEST_MERGED, Media, Settled, media_of, merge, written
+from core.conflicts.merging.decisions import Choice, DecisionKind, Form, resolve
 from core.errors import InvalidInput
 
 VERSIONS = (

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.conflicts.decisions import ABSENT, Choice, Choosing, resolve
-from core.conflicts.json_merge import merge_json
-from core.conflicts.text_merge import merge_text
+from core.conflicts.merging.decisions import ABSENT, Choice, Choosing, resolve
+from core.conflicts.merging.json_merge import merge_json
+from core.conflicts.merging.text_merge import merge_text
 from core.errors import InvalidInput
 
 DECISIONS = merge_json(

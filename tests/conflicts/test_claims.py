@@ -16,8 +16,8 @@ from core.agentfs.policy import AgentPolicy
 from core.config import ConflictSettings
 from core.conflicts.arising import Arising
 from core.conflicts.claiming import Claiming
-from core.conflicts.decisions import Choice
 from core.conflicts.ended_claims import settle_ended
+from core.conflicts.merging.decisions import Choice
 from core.conflicts.outcomes import RuledBy, Took
 from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore
 from core.conflicts.service import ConflictService

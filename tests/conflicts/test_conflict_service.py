@@ -10,7 +10,7 @@ import pytest
 from conflicts.set_aside import DESK, LAPTOP, PERSON, USER, Bench, open_bench, side
 
 from core.conflicts.arbitration import Arbitration, DraftState
-from core.conflicts.decisions import Choice
+from core.conflicts.merging.decisions import Choice
 from core.conflicts.outcomes import RuledBy, Took
 from core.conflicts.records import ConflictStatus
 from core.conflicts.service import ConflictService

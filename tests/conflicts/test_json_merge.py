@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.conflicts.decisions import ABSENT, Choice, Decision, DecisionKind, Decisions, resolve, same
-from core.conflicts.json_merge import merge_json
+from core.conflicts.merging.decisions import ABSENT, Choice, Decision, DecisionKind, Decisions, resolve, same
+from core.conflicts.merging.json_merge import merge_json
 from core.model import JSONValue
 
 SCALARS = (

@@ -7,11 +7,11 @@ import random
 
 import pytest
 
-from core.conflicts.automatic import merge
-from core.conflicts.decisions import Choice, Choosing, Decisions, resolve
-from core.conflicts.line_changes import LineMark, line_changes
-from core.conflicts.outline import Equal, Place, is_equal, outline, result_lines
-from core.conflicts.text_merge import Mark, lines
+from core.conflicts.merging.automatic import merge
+from core.conflicts.merging.decisions import Choice, Choosing, Decisions, resolve
+from core.conflicts.merging.line_changes import LineMark, line_changes
+from core.conflicts.merging.outline import Equal, Place, is_equal, outline, result_lines
+from core.conflicts.merging.text_merge import Mark, lines
 from core.model import JSONValue
 
 WORDS = ("tide", "pier", "crane", "net", "buoy", "  ", "six", "-")

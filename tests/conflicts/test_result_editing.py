@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.conflicts.automatic import Media, merge
-from core.conflicts.decisions import Choice, resolve
-from core.conflicts.document_text import document_text, read_document
-from core.conflicts.editing import edited, editing_text
+from core.conflicts.merging.automatic import Media, merge
+from core.conflicts.merging.decisions import Choice, resolve
+from core.conflicts.merging.document_text import document_text, read_document
+from core.conflicts.merging.editing import edited, editing_text
 from core.content_format import decode, encode
 from core.errors import InvalidInput
 from core.model import DocumentContent, Passage

@@ -11,8 +11,8 @@ import pytest
 
 from core.agentfs.items import ItemWrite
 from core.conflicts.arbitration import Arbitration
-from core.conflicts.decisions import Choice
 from core.conflicts.meeting import NOTICE
+from core.conflicts.merging.decisions import Choice
 from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore
 from core.conflicts.service import ConflictService
 from core.conflicts.summaries import Applied

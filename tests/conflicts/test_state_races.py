@@ -15,7 +15,7 @@ from core.agentfs.guard import privacy_settings
 from core.agentfs.policy import AgentPolicy
 from core.config import ConflictSettings
 from core.conflicts.arising import Arising
-from core.conflicts.decisions import Choice
+from core.conflicts.merging.decisions import Choice
 from core.conflicts.outcomes import RuledBy
 from core.conflicts.records import ConflictStatus, ConflictStore
 from core.conflicts.service import ConflictService

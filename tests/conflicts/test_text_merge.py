@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.conflicts.alignment import blocks
-from core.conflicts.decisions import Choice, Decisions, resolve
-from core.conflicts.text_merge import Mark, lines, merge_text, word_changes
-from core.conflicts.three_way import Origin, regions
+from core.conflicts.merging.alignment import blocks
+from core.conflicts.merging.decisions import Choice, Decisions, resolve
+from core.conflicts.merging.text_merge import Mark, lines, merge_text, word_changes
+from core.conflicts.merging.three_way import Origin, regions
 
 WORDS = st.sampled_from(["alpha", "beta", "gamma", "delta", "", "  x = 1", "}"])
 TEXTS = st.lists(WORDS, max_size=12).map("\n".join) | st.lists(WORDS, max_size=12).map(

@@ -14,8 +14,8 @@ import pytest
 from core.agent_model import Actor, ActorKind
 from core.agentfs.items import ItemWrite
 from core.config import load_settings
-from core.conflicts.decisions import Choice
-from core.conflicts.forms import mergeable
+from core.conflicts.merging.decisions import Choice
+from core.conflicts.merging.forms import mergeable
 from core.conflicts.outcomes import RuledBy, Took
 from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore
 from core.conflicts.service import Applied

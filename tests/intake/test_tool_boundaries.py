@@ -16,8 +16,8 @@ from core.agentfs.database import to_text
 from core.agentfs.policy import AgentPolicy
 from core.config import ConflictSettings
 from core.conflicts.claims import Claims, read_claim
-from core.conflicts.decisions import Choice
 from core.conflicts.ended_claims import settle_ended
+from core.conflicts.merging.decisions import Choice
 from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore
 from core.conflicts.service import ConflictService
 from core.conflicts.summaries import Applied

@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static, TextArea
 
 from core.agentfs.items import ItemWrite
-from core.conflicts.decisions import Choice
+from core.conflicts.merging.decisions import Choice
 from core.conflicts.records import ConflictStatus
 from core.events import ConflictsChanged
 from core.model import Kind, Sensitivity

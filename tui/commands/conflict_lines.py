@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from core.conflicts.automatic import Media
-from core.conflicts.decisions import Absent, Choice, Content, Decision, DecisionKind
+from core.conflicts.merging.automatic import Media
+from core.conflicts.merging.decisions import Absent, Choice, Content, Decision, DecisionKind
+from core.conflicts.merging.outline import is_equal
+from core.conflicts.merging.text_merge import Mark, word_changes
 from core.conflicts.outcomes import Outcome, RuledBy, Took
-from core.conflicts.outline import is_equal
 from core.conflicts.records import ConflictStatus
-from core.conflicts.text_merge import Mark, word_changes
 from core.ids import sha256_hex
 from tui.amounts import counted, size_text
 from tui.moments import moment_text, now

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from core.agent_model import Actor
-from core.conflicts.decisions import Choice, Content
 from core.conflicts.many import choosing_side
+from core.conflicts.merging.decisions import Choice, Content
 from core.conflicts.outcomes import Took, outcome_json
 from core.conflicts.records import ConflictStatus
 from core.disclosure.finding import readable_path

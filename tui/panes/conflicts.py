@@ -10,8 +10,8 @@ from textual import on
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from core.conflicts.decisions import Choice
-from core.conflicts.outline import result_lines
+from core.conflicts.merging.decisions import Choice
+from core.conflicts.merging.outline import result_lines
 from core.conflicts.records import ConflictStatus
 from core.events import ConflictsChanged, Event, ItemsChanged
 from tui import moments

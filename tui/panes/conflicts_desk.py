@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.conflicts.decisions import Choice
-from core.conflicts.outline import Place, outline
+from core.conflicts.merging.decisions import Choice
+from core.conflicts.merging.outline import Place, outline
 from core.conflicts.records import ConflictStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.conflicts.arbitration import Arbitration
-    from core.conflicts.decisions import Content, Decision
+    from core.conflicts.merging.decisions import Content, Decision
 
 
 class Desk:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import SuspendNotSupported
 
-from core.conflicts.automatic import Media
+from core.conflicts.merging.automatic import Media
 from core.errors import BailiwickError, InvalidInput
 from tui.editor import editor_command, run_editor
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from core.conflicts.arbitration import Arbitration
-    from core.conflicts.decisions import Content
+    from core.conflicts.merging.decisions import Content
     from core.conflicts.summaries import Applied, Refused
     from tui.panes.conflicts_reading import ConflictsWorkspace
     from tui.panes.fetching import FetchingPane

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual import on
 
 from core.conflicts.arbitration import Arbitration
-from core.conflicts.decisions import Content
+from core.conflicts.merging.decisions import Content
 from core.conflicts.records import ConflictStatus
 from core.errors import BailiwickError, InvalidInput
 from tui.amounts import counted

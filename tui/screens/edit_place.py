@@ -12,9 +12,9 @@ from textual.content import Content as Words
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static, TextArea
 
-from core.conflicts.automatic import Media
-from core.conflicts.decisions import Absent, Choice, DecisionKind, joined
-from core.conflicts.outline import shown_lines
+from core.conflicts.merging.automatic import Media
+from core.conflicts.merging.decisions import Absent, Choice, DecisionKind, joined
+from core.conflicts.merging.outline import shown_lines
 from core.errors import InvalidInput
 from tui.printable import printable
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from core.conflicts.arbitration import Arbitration
-    from core.conflicts.decisions import Content, Decision
+    from core.conflicts.merging.decisions import Content, Decision
 
 LONGEST_LINE = 200
 

@@ -12,10 +12,10 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import RadioSet, Static
 
-from core.conflicts.line_changes import LineChange, LineMark, line_changes
+from core.conflicts.merging.line_changes import LineChange, LineMark, line_changes
+from core.conflicts.merging.text_merge import Mark
 from core.conflicts.outcomes import Took
 from core.conflicts.summaries import Applied, Preview, Refused
-from core.conflicts.text_merge import Mark
 from core.errors import BailiwickError
 from tui.amounts import counted
 from tui.pooled import submit_newest

@@ -10,8 +10,8 @@ from rich.segment import Segment
 from textual.message import Message
 from textual.strip import Strip
 
-from core.conflicts.decisions import Form
-from core.conflicts.outline import ResultLine, result_lines
+from core.conflicts.merging.decisions import Form
+from core.conflicts.merging.outline import ResultLine, result_lines
 from tui.widgets.conflict_rows import CONTEXT, FEW_LINES, Cell, shown_text, wrapped
 from tui.widgets.conflict_words import EDITED, NOTHING, Glyph, glyph
 from tui.widgets.line_view import LineView
@@ -20,7 +20,7 @@ from tui.widgets.three_sides import BAR
 if TYPE_CHECKING:
     from textual import events
 
-    from core.conflicts.decisions import Decisions
+    from core.conflicts.merging.decisions import Decisions
 
 GUTTER = 3
 

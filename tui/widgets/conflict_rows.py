@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from core.conflicts.decisions import Absent, Content, Decision, DecisionKind
-from core.conflicts.line_changes import LineChange, LineMark, line_changes
-from core.conflicts.outline import Equal, Part, Place, shown_lines, written_json
-from core.conflicts.text_merge import Mark, Words
+from core.conflicts.merging.decisions import Absent, Content, Decision, DecisionKind
+from core.conflicts.merging.line_changes import LineChange, LineMark, line_changes
+from core.conflicts.merging.outline import Equal, Part, Place, shown_lines, written_json
+from core.conflicts.merging.text_merge import Mark, Words
 from tui.printable import printable
 from tui.widgets.conflict_words import Column, note_of, sentence
 from tui.widgets.json_view import TAB_CELLS, cut_text

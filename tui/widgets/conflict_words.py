@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.conflicts.decisions import ABSENT, Absent, Choice, DecisionKind, same
-from core.conflicts.line_changes import LineMark, line_changes
+from core.conflicts.merging.decisions import ABSENT, Absent, Choice, DecisionKind, same
+from core.conflicts.merging.line_changes import LineMark, line_changes
 from core.conflicts.outcomes import RuledBy, Took
 from tui.amounts import counted, size_text
 from tui.moments import since
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.conflicts.arbitration import Arbitration, Counts, SideLabel
-    from core.conflicts.decisions import Content, Decision
+    from core.conflicts.merging.decisions import Content, Decision
     from core.conflicts.outcomes import Outcome
     from core.conflicts.summaries import Applied, ConflictSummary, Refused
 

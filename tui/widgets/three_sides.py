@@ -10,8 +10,8 @@ from rich.segment import Segment
 from textual.message import Message
 from textual.strip import Strip
 
-from core.conflicts.decisions import Choice, Form
-from core.conflicts.outline import Part, Place, outline
+from core.conflicts.merging.decisions import Choice, Form
+from core.conflicts.merging.outline import Part, Place, outline
 from tui.printable import printable
 from tui.widgets.conflict_rows import (
     CONTEXT,
@@ -30,7 +30,7 @@ from tui.widgets.line_view import LineView, Texts
 if TYPE_CHECKING:
     from textual import events
 
-    from core.conflicts.decisions import Decision, Decisions
+    from core.conflicts.merging.decisions import Decision, Decisions
 
 BAR = "▌"
 RULE = "─"

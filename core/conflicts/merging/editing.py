@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.conflicts.alignment import blocks
-from core.conflicts.automatic import Media, parse_json
-from core.conflicts.decisions import (
+from core.conflicts.merging.alignment import blocks
+from core.conflicts.merging.automatic import Media, parse_json
+from core.conflicts.merging.decisions import (
     Absent,
     Choice,
     Content,
@@ -19,7 +19,7 @@ from core.conflicts.decisions import (
     Written,
     resolve,
 )
-from core.conflicts.text_merge import lines
+from core.conflicts.merging.text_merge import lines
 from core.errors import InvalidInput
 
 _MARKS = re.compile(r"^(<{7} |\|{7} |={7}$|>{7} )")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from core.conflicts.alignment import blocks
+from core.conflicts.merging.alignment import blocks
 
 
 class Origin(StrEnum):

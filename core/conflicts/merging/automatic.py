@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from core.conflicts.decisions import (
+from core.conflicts.merging.decisions import (
     ABSENT,
     Absent,
     Choice,
@@ -19,8 +19,8 @@ from core.conflicts.decisions import (
     Resolved,
     resolve,
 )
-from core.conflicts.json_merge import merge_json
-from core.conflicts.text_merge import merge_text
+from core.conflicts.merging.json_merge import merge_json
+from core.conflicts.merging.text_merge import merge_text
 from core.errors import InvalidInput
 from core.model import JSONValue
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.conflicts.automatic import Automatic, Media, Settled, merge, parse_json
-from core.conflicts.decisions import ABSENT, Content, Decision, DecisionKind, Decisions, Form
-from core.conflicts.document_text import document_text, read_document
+from core.conflicts.merging.automatic import Automatic, Media, Settled, merge, parse_json
+from core.conflicts.merging.decisions import ABSENT, Content, Decision, DecisionKind, Decisions, Form
+from core.conflicts.merging.document_text import document_text, read_document
 from core.content_format import decode, encode
 from core.errors import InvalidInput
 from core.model import DocumentContent, Kind

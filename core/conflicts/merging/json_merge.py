@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from core.conflicts.decisions import (
+from core.conflicts.merging.decisions import (
     ABSENT,
     Absent,
     Choice,
@@ -24,8 +24,8 @@ from core.conflicts.decisions import (
     resolve,
     same,
 )
-from core.conflicts.text_merge import merge_text
-from core.conflicts.three_way import Origin, Region, regions
+from core.conflicts.merging.text_merge import merge_text
+from core.conflicts.merging.three_way import Origin, Region, regions
 from core.model import JSONValue
 
 IDENTITY_KEYS = ("id", "key", "name", "path", "uuid")

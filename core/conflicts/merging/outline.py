@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from core.conflicts.decisions import (
+from core.conflicts.merging.decisions import (
     Absent,
     Chosen,
     Content,
@@ -24,8 +24,8 @@ from core.conflicts.decisions import (
     same,
     text_pieces,
 )
-from core.conflicts.json_merge import IDENTITY_KEYS
-from core.conflicts.text_merge import lines
+from core.conflicts.merging.json_merge import IDENTITY_KEYS
+from core.conflicts.merging.text_merge import lines
 from core.model import JSONValue
 
 INDENT = "  "

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.conflicts.alignment import blocks
-from core.conflicts.decisions import Choice, Decision, DecisionKind, Decisions, Form
-from core.conflicts.three_way import Origin, Region, regions
+from core.conflicts.merging.alignment import blocks
+from core.conflicts.merging.decisions import Choice, Decision, DecisionKind, Decisions, Form
+from core.conflicts.merging.three_way import Origin, Region, regions
 
 WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 _CHOICES = {

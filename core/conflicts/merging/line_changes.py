@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core.conflicts.alignment import blocks
-from core.conflicts.text_merge import WORDS, Mark, Words, lines, word_changes
+from core.conflicts.merging.alignment import blocks
+from core.conflicts.merging.text_merge import WORDS, Mark, Words, lines, word_changes
 
 LEAST_ALIKE = 0.4
 """The share of words that two lines have in common from which on one is the other, changed."""
