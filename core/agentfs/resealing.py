@@ -15,9 +15,10 @@ from pathlib import Path
 from core.agent_model import Actor
 from core.agentfs.audit import AuditTrail
 from core.agentfs.contents import ContentStore
-from core.agentfs.database import Database, now, to_json, to_text, translated
+from core.agentfs.database import Database, translated
 from core.agentfs.guard import Guard, sealed_form
 from core.agentfs.known_identity import IDENTITY_SETTING, KnownIdentity
+from core.agentfs.settings import remember_within
 from core.crypto.generations import GENERATIONS_FOLDER
 from core.crypto.identity import Identity
 from core.crypto.slots import SLOTS_FOLDER
@@ -156,11 +157,7 @@ class Resealing:
                     f" WHERE {column} IN (SELECT old FROM resealed)"
                 )
             old = [str(row["old"]) for row in connection.execute("SELECT old FROM resealed")]
-            connection.execute(
-                "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-                (IDENTITY_SETTING, to_json(identity.id), to_text(now())),
-            )
+            remember_within(connection, IDENTITY_SETTING, identity.id)
             connection.execute("DELETE FROM resealed")
             self._audit.append(connection, by, "keys.replace", identity.id, {"before": before, "resealed": len(old)})
         self.set_aside(identity)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 from core.agent_model import Actor
 from core.agentfs.audit import AuditTrail
@@ -26,17 +27,27 @@ class SettingsStore:
     def get(self, key: str) -> JSONValue:
         """The remembered value, or ``None``."""
         with translated(self._database.path):
-            row = self._database.connection().execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
-        value: JSONValue = json.loads(row["value"]) if row is not None else None
-        return value
+            return recall_within(self._database.connection(), key)
 
     def put(self, key: str, value: JSONValue, *, by: Actor | None = None) -> None:
         """Remember ``value``."""
         with self._database.transaction() as connection:
             told = {"value_sha256": sha256_hex(to_json(value).encode())}
             self._audit.append(connection, by or self._by, "setting.put", key, told)
-            connection.execute(
-                "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-                (key, to_json(value), to_text(now())),
-            )
+            remember_within(connection, key, value)
+
+
+def recall_within(connection: sqlite3.Connection, key: str) -> JSONValue:
+    """As ``SettingsStore.get``, in the caller's transaction."""
+    row = connection.execute("SELECT value FROM settings WHERE key = ?", (key,)).fetchone()
+    value: JSONValue = json.loads(row["value"]) if row is not None else None
+    return value
+
+
+def remember_within(connection: sqlite3.Connection, key: str, value: JSONValue) -> None:
+    """As ``SettingsStore.put``, in the caller's transaction and without a record of its own in the audit trail."""
+    connection.execute(
+        "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+        (key, to_json(value), to_text(now())),
+    )

@@ -61,15 +61,6 @@ class DraftState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """What an arbitration was read from: the record's mark and the object's, and whether its sides were exchanged."""
-
-    record: str
-    item: str
-    exchanged: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Counts:
     """How many places take what."""
 
@@ -88,7 +79,8 @@ class Arbitration:
 
     ``local`` is what was made on this device where one side was. ``versions`` are base, local and remote in the form in
     which they are merged. ``reopened`` are the numbers of the decisions that were chosen before a side moved, and are
-    open again for that. ``others`` counts further versions that are kept.
+    open again for that. ``others`` counts further versions that are kept. ``exchanged``: the record names the sides the
+    other way round.
     """
 
     id: str
@@ -101,7 +93,7 @@ class Arbitration:
     remote: SideLabel
     versions: tuple[bytes | None, bytes | None, bytes | None]
     choosing: Choosing
-    opened: Opened
+    exchanged: bool
     draft: DraftState = DraftState.NONE
     reopened: tuple[int, ...] = ()
     others: int = 0
@@ -251,10 +243,8 @@ def is_change(decision: Decision) -> bool:
     return not (same(decision.local, decision.base) and same(decision.remote, decision.base))
 
 
-def arbitrate(
-    record: ConflictRecord, mark: str, present: Present, *, device: str, names: Mapping[str, str]
-) -> Arbitration:
-    """The conflict of ``record``, whose item has ``mark``, over what is at its object now.
+def arbitrate(record: ConflictRecord, present: Present, *, device: str, names: Mapping[str, str]) -> Arbitration:
+    """The conflict of ``record`` over what is at its object now.
 
     What was written there since takes the place of the side that stood. ``device`` is this one, ``names`` how devices
     are called. Pure.
@@ -282,7 +272,7 @@ def arbitrate(
         *labels,
         (base, local, remote),
         made,
-        Opened(mark, present.mark, exchanged),
+        exchanged,
         others=len(record.others),
         reserved=record.reserved,
         outcome=record.outcome.exchanged if exchanged and record.outcome is not None else record.outcome,

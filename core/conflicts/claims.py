@@ -18,6 +18,7 @@ from core.agentfs.agentfs import AgentFS
 from core.agentfs.database import from_text, now, to_json, to_text, translated
 from core.agentfs.leases import DEFAULT_SECONDS, checked_resource
 from core.agentfs.readable import without_secrets
+from core.agentfs.settings import recall_within, remember_within
 from core.errors import InvalidInput
 from core.ids import stable_id
 from core.model import JSONValue
@@ -128,8 +129,8 @@ class Claims:
         with translated(self._agentfs.database.path):
             standing = self.standing_within(self._agentfs.database.connection(), path)
         if standing is None:
-            return Present(None, "")
-        return Present(standing.claim.content, standing.claim.version, standing.at, standing.claim.name)
+            return Present(None)
+        return Present(standing.claim.content, standing.at, standing.claim.name)
 
     def standing_within(self, connection: sqlite3.Connection, path: str) -> Standing | None:
         """The claim that stands at ``path``; ``None`` where nobody holds it any more."""
@@ -338,18 +339,13 @@ class Claims:
 
     @staticmethod
     def _files(connection: sqlite3.Connection) -> dict[str, JSONValue]:
-        row = connection.execute("SELECT value FROM settings WHERE key = ?", (_FILES,)).fetchone()
-        told: JSONValue = json.loads(row["value"]) if row is not None else {}
+        told = recall_within(connection, _FILES)
         return told if isinstance(told, dict) else {}
 
     @staticmethod
     def _keep(connection: sqlite3.Connection, files: Mapping[str, JSONValue]) -> None:
         living: dict[str, JSONValue] = {path: entry for path, entry in files.items() if _standing(entry) is not None}
-        connection.execute(
-            "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
-            " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-            (_FILES, to_json(living), to_text(now())),
-        )
+        remember_within(connection, _FILES, living)
 
 
 def _standing(entry: JSONValue) -> Standing | None:

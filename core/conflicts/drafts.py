@@ -102,11 +102,6 @@ class DraftStore:
             (conflict_id, data, int(seals), to_text(now())),
         )
 
-    def discard(self, conflict_id: str) -> None:
-        """Forget a draft."""
-        with self._agentfs.database.transaction() as connection:
-            connection.execute("DELETE FROM conflict_drafts WHERE conflict_id = ?", (conflict_id,))
-
 
 def _seal_name(conflict_id: str) -> str:
     return f"draft:{conflict_id}"

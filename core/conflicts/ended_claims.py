@@ -11,13 +11,13 @@ from core.agentfs.database import now, translated
 from core.conflicts.claims import Claims, Standing, read_claim
 from core.conflicts.merging.forms import CLAIM
 from core.conflicts.outcomes import Outcome, RuledBy, Took
-from core.conflicts.records import ConflictRecord, ConflictStatus, ConflictStore, read_record, ruled
+from core.conflicts.records import IS_CONFLICT, ConflictRecord, ConflictStatus, ConflictStore, read_record, ruled
 from core.errors import BailiwickError
 from core.ids import sha256_hex
-from core.model import Item, Kind
+from core.model import Item
 
 _OPEN = (
-    "SELECT id FROM items WHERE kind = ? AND deleted = 0 AND path >= 'conflicts/' AND path < 'conflicts0'"
+    f"SELECT id FROM items WHERE {IS_CONFLICT}"  # noqa: S608 - our own constant
     " AND metadata->>'object_kind' = ? AND metadata->>'status' = ?"
 )
 
@@ -25,9 +25,7 @@ _OPEN = (
 def settle_ended(agentfs: AgentFS) -> int:
     """Resolve them, each with the reason; returns how many. The engine calls it now and then."""
     with translated(agentfs.database.path):
-        rows = (
-            agentfs.database.connection().execute(_OPEN, (Kind.DECISION, CLAIM, ConflictStatus.OPEN.value)).fetchall()
-        )
+        rows = agentfs.database.connection().execute(_OPEN, (CLAIM, ConflictStatus.OPEN.value)).fetchall()
     count = 0
     for row in rows:
         # One that is sealed and locked, or damaged, keeps no other waiting.

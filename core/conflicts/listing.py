@@ -15,16 +15,13 @@ from core.conflicts.arbitration import SideLabel, arbitrate, is_change, is_excha
 from core.conflicts.drafts import DraftStore
 from core.conflicts.objects import Objects, state_place
 from core.conflicts.outcomes import read_outcome
-from core.conflicts.records import Asked, ConflictStatus, read_record
+from core.conflicts.records import IS_CONFLICT, Asked, ConflictStatus, read_record
 from core.conflicts.summaries import ConflictSummary
 from core.disclosure.finding import readable_path
 from core.errors import BailiwickError
-from core.model import Item, Kind
+from core.model import Item
 
-_CONFLICTS = (
-    "SELECT path, metadata, sealed, position FROM items WHERE kind = ? AND deleted = 0"
-    " AND path >= 'conflicts/' AND path < 'conflicts0'"
-)
+_CONFLICTS = f"SELECT path, metadata, sealed, position FROM items WHERE {IS_CONFLICT}"  # noqa: S608 - our own constant
 _MOST_REMEMBERED = 5000
 
 
@@ -42,7 +39,7 @@ class ConflictListing:
     def all(self, status: ConflictStatus | None = None) -> list[ConflictSummary]:
         """Every conflict, or those of one status, the oldest first."""
         with translated(self._agentfs.database.path):
-            rows = self._agentfs.database.connection().execute(_CONFLICTS, (Kind.DECISION,)).fetchall()
+            rows = self._agentfs.database.connection().execute(_CONFLICTS).fetchall()
         names, saved = device_names(self._agentfs.database), self._drafts.saved()
         found = []
         for row in rows:
@@ -56,19 +53,6 @@ class ConflictListing:
                 summary = replace(summary, places=places, open=still_open, has_draft=bool(draft))
             found.append(summary)
         return sorted(found, key=lambda each: (each.opened_at, each.id))
-
-    def count_open(self) -> int:
-        """How many wait for a ruling; opens none."""
-        with translated(self._agentfs.database.path):
-            row = (
-                self._agentfs.database.connection()
-                .execute(
-                    f"SELECT count(*) AS n FROM ({_CONFLICTS}) WHERE metadata->>'status' = ?",  # noqa: S608 - our own constant
-                    (Kind.DECISION, ConflictStatus.OPEN),
-                )
-                .fetchone()
-            )
-        return int(row["n"])
 
     def _summary(self, told: Any, names: Mapping[str, str], *, is_sealed: bool) -> ConflictSummary | None:
         try:
@@ -139,7 +123,7 @@ class ConflictListing:
     def _counts(self, item: Item) -> tuple[int, int]:
         record = read_record(self._agentfs.items.content(item))
         present = self._objects.present(record.path)
-        arbitration = arbitrate(record, "", present, device=self._agentfs.device, names={})
+        arbitration = arbitrate(record, present, device=self._agentfs.device, names={})
         arbitration = with_draft(arbitration, self._drafts.get(record.id))
         return sum(1 for each in arbitration.decisions if is_change(each)), len(arbitration.open)
 

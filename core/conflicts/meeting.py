@@ -5,23 +5,22 @@ The record says which (``records.merged``). It is taken in before the objects, s
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Mapping
 
 from core.agentfs.agentfs import AgentFS
-from core.agentfs.database import now, to_json, to_text, translated
+from core.agentfs.database import translated
+from core.agentfs.settings import recall_within, remember_within
 from core.conflicts.arbitration import digest
 from core.conflicts.merging.forms import mergeable
 from core.conflicts.outcomes import Outcome, RuledBy, Took
-from core.conflicts.records import ConflictRecord, ConflictStatus, read_record
-from core.model import JSONValue, Kind
+from core.conflicts.records import IS_CONFLICT, ConflictRecord, ConflictStatus, read_record
+from core.model import JSONValue
 
 NOTICE = "conflict.notice"
 """The type of the message by which a person hears of a ruling that does not hold."""
 _MET = "conflicts.met"
 _ABOUT = (
-    "SELECT id FROM items WHERE kind = ? AND deleted = 0 AND path >= 'conflicts/' AND path < 'conflicts0'"
+    f"SELECT id FROM items WHERE {IS_CONFLICT}"  # noqa: S608 - our own constant
     " AND json_extract(metadata, '$.object') = ? AND json_extract(metadata, '$.contested')"
 )
 
@@ -35,33 +34,24 @@ class Meetings:
     def about(self, path: str) -> list[ConflictRecord]:
         """The conflicts of an object on which more than one ruling was made. Raises Locked."""
         with translated(self._agentfs.database.path):
-            rows = self._agentfs.database.connection().execute(_ABOUT, (Kind.DECISION, path)).fetchall()
+            rows = self._agentfs.database.connection().execute(_ABOUT, (path,)).fetchall()
         items = [item for row in rows if (item := self._agentfs.items.get(row["id"])) is not None]
         return [read_record(self._agentfs.items.content(item)) for item in items]
 
     def note_within(self, connection: sqlite3.Connection, record: ConflictRecord) -> None:
         """Note that two rulings on that conflict met just now, until ``forget_within``."""
-        self._keep(connection, {**self.noted_within(connection), record.path: record.id})
+        remember_within(connection, _MET, {**self.noted_within(connection), record.path: record.id})
 
     @staticmethod
     def noted_within(connection: sqlite3.Connection) -> dict[str, str]:
         """The conflicts that were noted, by the paths of their objects."""
-        row = connection.execute("SELECT value FROM settings WHERE key = ?", (_MET,)).fetchone()
-        told = json.loads(row["value"]) if row is not None else {}
-        return dict(told) if isinstance(told, dict) else {}
+        told = recall_within(connection, _MET)
+        return {path: str(conflict) for path, conflict in told.items()} if isinstance(told, dict) else {}
 
     @staticmethod
     def forget_within(connection: sqlite3.Connection) -> None:
         """What holds stands at the objects of all of them."""
         connection.execute("DELETE FROM settings WHERE key = ?", (_MET,))
-
-    @staticmethod
-    def _keep(connection: sqlite3.Connection, met: Mapping[str, str]) -> None:
-        connection.execute(
-            "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
-            " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-            (_MET, to_json(dict(met)), to_text(now())),
-        )
 
     def side_kept(self, path: str, local: bytes | None, remote: bytes | None) -> Took | None:
         """Which of two contents, as they are merged, is the ruling that holds; ``None`` where they are not two rulings.

@@ -32,11 +32,10 @@ _STATE = re.compile("agents/([^/]+)/state/(.+)", re.DOTALL)
 class Present:
     """What is at a path now, in the form in which it is merged; ``content`` is ``None`` where nothing is.
 
-    ``mark`` is another one after every change. ``who`` wrote it, as far as is known.
+    ``who`` wrote it, as far as is known.
     """
 
     content: bytes | None
-    mark: str
     at: datetime | None = None
     who: str = ""
 
@@ -55,9 +54,9 @@ class Objects:
             return self._claims().present(path)
         item = self._agentfs.items.at_path(path)
         if item is None:
-            return Present(None, "")
+            return Present(None)
         content = mergeable(item.kind, self._agentfs.items.content(item))
-        return Present(content, f"{item.id} {item.position}", item.updated_at, self._who(item))
+        return Present(content, item.updated_at, self._who(item))
 
     def write_within(
         self, connection: sqlite3.Connection, path: str, content: bytes | None, *, by: Actor, like: Side | None = None

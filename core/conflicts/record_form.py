@@ -19,6 +19,8 @@ from core.model import JSONObject, JSONValue
 
 FORMAT = 1
 FOLDER = "conflicts"
+IS_CONFLICT = "kind = 'decision' AND deleted = 0 AND path >= 'conflicts/' AND path < 'conflicts0'"
+"""Which rows of ``items`` are records of conflicts."""
 
 
 class ConflictStatus(StrEnum):

@@ -20,6 +20,7 @@ from core.conflicts.outcomes import Outcome
 from core.conflicts.record_form import (
     FOLDER,
     FORMAT,
+    IS_CONFLICT,
     Asked,
     ConflictRecord,
     ConflictStatus,
@@ -36,6 +37,7 @@ from core.model import JSONObject, Kind, Level, Sensitivity
 __all__ = [
     "FOLDER",
     "FORMAT",
+    "IS_CONFLICT",
     "Asked",
     "Begun",
     "ConflictEntry",
@@ -167,11 +169,7 @@ class ConflictStore:
         with translated(self._agentfs.database.path):
             rows = (
                 self._agentfs.database.connection()
-                .execute(
-                    "SELECT metadata FROM items WHERE kind = ? AND deleted = 0"
-                    " AND path >= 'conflicts/' AND path < 'conflicts0'",
-                    (Kind.DECISION,),
-                )
+                .execute(f"SELECT metadata FROM items WHERE {IS_CONFLICT}")  # noqa: S608 - our own constant
                 .fetchall()
             )
         entries = [_entry(json.loads(row["metadata"])) for row in rows]
@@ -180,7 +178,16 @@ class ConflictStore:
 
     def count_open(self) -> int:
         """How many wait for a ruling."""
-        return len(self.all(ConflictStatus.OPEN))
+        with translated(self._agentfs.database.path):
+            row = (
+                self._agentfs.database.connection()
+                .execute(
+                    f"SELECT count(*) AS n FROM items WHERE {IS_CONFLICT} AND metadata->>'status' = ?",  # noqa: S608 - our own constant
+                    (ConflictStatus.OPEN.value,),
+                )
+                .fetchone()
+            )
+        return int(row["n"])
 
 
 def more_private(one: Sensitivity, other: Sensitivity) -> Sensitivity:

@@ -57,7 +57,7 @@ class ConflictService:
 
     def count_open(self) -> int:
         """How many wait for a ruling."""
-        return self._listing.count_open()
+        return self._store.count_open()
 
     def about(self, agent_id: str) -> list[ConflictSummary]:
         """The open conflicts about what is that agent's own, or what it claims."""
@@ -70,8 +70,8 @@ class ConflictService:
 
         Raises NotFound, InvalidInput for a part that several begin with, and Locked.
         """
-        item, record = self._read(identifier)
-        fresh = self._arbitration(item, record, self._objects.present(record.path))
+        record = self.record(identifier)
+        fresh = self._arbitration(record, self._objects.present(record.path))
         drafted = with_draft(fresh, self._drafts.get(record.id))
         return drafted if record.status is ConflictStatus.OPEN else as_settled(fresh, drafted)
 
@@ -85,10 +85,6 @@ class ConflictService:
         """Keep what is chosen so far on this device, over restarts. Raises Locked where it has to be sealed."""
         item = self._item(arbitration.id)
         self._drafts.put(arbitration.id, arbitration.drafted(), seals=item.sealed)
-
-    def discard_draft(self, identifier: str) -> None:
-        """Forget what was chosen."""
-        self._drafts.discard(self._item(identifier).path.removeprefix(f"{FOLDER}/"))
 
     # Ruling
 
@@ -106,11 +102,17 @@ class ConflictService:
         with self._agentfs.database.transaction() as connection:
             item, record = self._read(arbitration.id)
             present = self._objects.present(record.path)
-            fresh = self._arbitration(item, record, present)
-            is_same = fresh.status is ConflictStatus.OPEN and fresh.versions == arbitration.versions
-            if is_same and fresh.opened.exchanged == arbitration.opened.exchanged:
+            fresh = self._arbitration(record, present)
+            is_same = (fresh.status, fresh.versions, fresh.exchanged) == (
+                ConflictStatus.OPEN,
+                arbitration.versions,
+                arbitration.exchanged,
+            )
+            if is_same:
                 applied = self._rule(connection, item, effective(record, present), present, arbitration, by, why, freed)
-                self._drafts.put_within(connection, record.id, arbitration.drafted(), seals=item.sealed)
+                if by.kind is ActorKind.PERSON:
+                    # Should the ruling be taken back, what was chosen is there again; a person's draft is no agent's.
+                    self._drafts.put_within(connection, record.id, arbitration.drafted(), seals=item.sealed)
         if not is_same:
             return self._moved(fresh, arbitration)
         self._agentfs.contents.discard_unused(freed)
@@ -148,7 +150,7 @@ class ConflictService:
             digest(present.content),
         )
         self._put(connection, item, ruled(record, outcome), by, "conflict.rule")
-        told = outcome.exchanged if arbitration.opened.exchanged else outcome
+        told = outcome.exchanged if arbitration.exchanged else outcome
         return Applied(record.id, record.path, told, changed, readable_path(self._agentfs, record.path))
 
     def undo_applied(self, identifier: str, *, by: Actor) -> Applied:
@@ -201,9 +203,8 @@ class ConflictService:
 
     # How it lies
 
-    def _arbitration(self, item: Item, record: ConflictRecord, present: Present) -> Arbitration:
-        mark = f"{item.id} {item.position}"
-        made = arbitrate(record, mark, present, device=self._agentfs.device, names=device_names(self._agentfs.database))
+    def _arbitration(self, record: ConflictRecord, present: Present) -> Arbitration:
+        made = arbitrate(record, present, device=self._agentfs.device, names=device_names(self._agentfs.database))
         return replace(made, about=readable_path(self._agentfs, record.path))
 
     def _moved(self, fresh: Arbitration, arbitration: Arbitration) -> Moved:

@@ -5,17 +5,18 @@ What a tool is about to change is known by the hash of its path alone, and by th
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.agent_model import Actor, Admission, LeaseMode
 from core.agentfs.agentfs import AgentFS
-from core.agentfs.database import from_text, now, to_json, to_text
+from core.agentfs.database import from_text, now, to_text
 from core.agentfs.leases import DEFAULT_SECONDS
 from core.agentfs.readable import without_secrets
+from core.agentfs.settings import recall_within, remember_within
 from core.config import ConflictSettings
 from core.conflicts.arising import Arising
 from core.conflicts.claiming import Claiming
@@ -23,12 +24,23 @@ from core.conflicts.claims import Claims, Standing, claim_path, lease_claim_path
 from core.errors import BailiwickError
 from core.intake.records import HookRecord
 from core.intake.summaries import PRIVATE
+from core.model import JSONValue
 
 WINDOW_SECONDS = 120
 """So soon after another agent changed a file, changing it too is at odds with that agent."""
 _CHANGED = "intake.changed_files"
 _MOST_CHANGED = 500
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """Who was about to change a file, when, and by which call; ``alone``: that call changes no other."""
+
+    agent: str
+    at: datetime
+    call: str
+    alone: bool
 
 
 class Boundaries:
@@ -75,18 +87,20 @@ class Boundaries:
             for file in record.files:
                 self._change(connection, record, file, changed.get(file), by)
         call = record.call.external_id if record.call is not None else ""
-        told = {"agent": by.id, "at": to_text(record.at), "call": call, "alone": len(record.files) == 1}
-        _remember(connection, {**changed, **dict.fromkeys(record.files, told)})
+        change = ChangedFile(by.id, record.at, call, len(record.files) == 1)
+        _remember(connection, {**changed, **dict.fromkeys(record.files, change)})
 
-    def _change(self, connection: sqlite3.Connection, record: HookRecord, file: str, before: Any, by: Actor) -> None:
+    def _change(
+        self, connection: sqlite3.Connection, record: HookRecord, file: str, before: ChangedFile | None, by: Actor
+    ) -> None:
         """A file that nobody leases changes; ``before`` tells who changed it shortly before."""
         found = self._claims.file_within(connection, file)
-        if found is None and before is not None and before["agent"] != by.id:
+        if found is None and before is not None and before.agent != by.id:
             name = self._name(connection, record, before)
             claim = self._claims.claim_within(
-                connection, before["agent"], name, seconds=DEFAULT_SECONDS, reason="it changed it first", file=file
+                connection, before.agent, name, seconds=DEFAULT_SECONDS, reason="it changed it first", file=file
             )
-            found = claim_path(name, file[:12]), Standing(claim, f"{file[:16]} {before['at']}", from_text(before["at"]))
+            found = claim_path(name, file[:12]), Standing(claim, f"{file[:16]} {to_text(before.at)}", before.at)
         if found is None:
             return
         path, standing = found
@@ -100,27 +114,30 @@ class Boundaries:
             self._claiming.cross_within(connection, path, claim, standing, by=by)
 
     @staticmethod
-    def _name(connection: sqlite3.Connection, record: HookRecord, before: Any) -> str:
+    def _name(connection: sqlite3.Connection, record: HookRecord, before: ChangedFile) -> str:
         """What the file is called: as the summary of the earlier call says, else only that it is one."""
         row = connection.execute(
-            "SELECT summary FROM tool_calls WHERE agent_id = ? AND external_id = ?", (before["agent"], before["call"])
+            "SELECT summary FROM tool_calls WHERE agent_id = ? AND external_id = ?", (before.agent, before.call)
         ).fetchone()
-        summary = row["summary"] if row is not None and before["alone"] else ""
+        summary = row["summary"] if row is not None and before.alone else ""
         return str(summary) if summary and summary != PRIVATE else f"a file of {without_secrets(record.project)}"
 
 
-def _recent(connection: sqlite3.Connection, at: datetime) -> dict[str, Any]:
-    """Who changed which file within the window before ``at``."""
-    row = connection.execute("SELECT value FROM settings WHERE key = ?", (_CHANGED,)).fetchone()
-    told: dict[str, Any] = json.loads(row["value"]) if row is not None else {}
-    earliest = to_text(at - timedelta(seconds=WINDOW_SECONDS))
-    return {file: entry for file, entry in told.items() if entry["at"] >= earliest}
+def _recent(connection: sqlite3.Connection, at: datetime) -> dict[str, ChangedFile]:
+    """Who changed which file, by the hash of its path, within the window before ``at``."""
+    told: Any = recall_within(connection, _CHANGED) or {}
+    earliest = at - timedelta(seconds=WINDOW_SECONDS)
+    known = {
+        file: ChangedFile(entry["agent"], from_text(entry["at"]), entry["call"], entry["alone"])
+        for file, entry in told.items()
+    }
+    return {file: each for file, each in known.items() if each.at >= earliest}
 
 
-def _remember(connection: sqlite3.Connection, changed: dict[str, Any]) -> None:
-    newest = sorted(changed.items(), key=lambda each: str(each[1]["at"]))[-_MOST_CHANGED:]
-    connection.execute(
-        "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
-        " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-        (_CHANGED, to_json(dict(newest)), to_text(now())),
-    )
+def _remember(connection: sqlite3.Connection, changed: dict[str, ChangedFile]) -> None:
+    newest = sorted(changed.items(), key=lambda each: each[1].at)[-_MOST_CHANGED:]
+    told: dict[str, JSONValue] = {
+        file: {"agent": each.agent, "at": to_text(each.at), "call": each.call, "alone": each.alone}
+        for file, each in newest
+    }
+    remember_within(connection, _CHANGED, told)

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from core.agent_model import PERSON_TYPE, Actor, ActorKind, AgentStatus
 from core.agentfs.agentfs import AgentFS
-from core.agentfs.database import now, to_json, to_text, translated
+from core.agentfs.database import now, translated
 from core.agentfs.identification import is_verified
 from core.agentfs.readable import without_secrets
 from core.agentfs.registration import check_registration
+from core.agentfs.settings import remember_within
 from core.config import ConflictSettings
 from core.errors import InvalidInput, NotFound
 from core.intake.payloads import HANDED
@@ -97,11 +98,7 @@ class Intake:
             for record in records:
                 if record is not None:
                     self._take(connection, record)
-            connection.execute(
-                "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-                (_CURSOR, to_json({"spool": chunk.end.spool, "offset": chunk.end.offset}), to_text(latest)),
-            )
+            remember_within(connection, _CURSOR, {"spool": chunk.end.spool, "offset": chunk.end.offset})
         return True
 
     def _take(self, connection: sqlite3.Connection, record: HookRecord) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conflicts.set_aside import DESK, LAPTOP, PERSON, USER, Bench, open_bench, side
 
+from core.agent_model import Actor, ActorKind
 from core.conflicts.arbitration import Arbitration, DraftState
 from core.conflicts.merging.decisions import Choice
 from core.conflicts.outcomes import RuledBy, Took
@@ -123,6 +124,18 @@ def test_who_rules_second_is_told_of_the_first(bench: Bench) -> None:
     assert second.arbitration.outcome is not None
     assert (second.arbitration.status, second.arbitration.outcome.took) == (ConflictStatus.RESOLVED, Took.LOCAL)
     assert bench.read(PATH) == LOCAL
+
+
+def test_what_an_agent_rules_leaves_the_person_their_draft(bench: Bench) -> None:
+    conflict = bench.conflict(PATH, BASE, LOCAL, REMOTE)
+    mine = bench.service.open(conflict).choose_open(Choice.BASE)
+    bench.service.save_draft(mine)
+    arbitration = mine.choose(range(len(mine.decisions)), Choice.REMOTE)
+    ruled = bench.service.apply(arbitration, by=Actor(ActorKind.AGENT, "an-agent", "mcp"))
+    assert isinstance(ruled, Applied)
+    assert ruled.outcome.by is RuledBy.AGENT
+    bench.service.undo_applied(conflict, by=PERSON)
+    assert bench.service.open(conflict).decisions == mine.decisions
 
 
 def test_a_ruling_is_taken_back_only_while_it_stands(bench: Bench) -> None:

@@ -76,7 +76,7 @@ def show(invocation: Invocation, conflict: str) -> None:
         found = those.find(conflict)
         shown, record = those.service.open(found), those.service.record(found)
         path = readable_path(those.agentfs, shown.path)
-    overruled = [each.exchanged if shown.opened.exchanged else each for each in record.overruled]
+    overruled = [each.exchanged if shown.exchanged else each for each in record.overruled]
     document = {
         **shown_document(shown, path),
         "further_versions": [_version(each) for each in record.others],

@@ -86,7 +86,7 @@ class ConflictWork:
         def look() -> Arbitration | None:
             keep()
             found = self.service.open(arbitration.id)
-            same = found.opened == arbitration.opened and found.versions == arbitration.versions
+            same = found.exchanged == arbitration.exchanged and found.versions == arbitration.versions
             return None if same and found.status is arbitration.status else with_names(self._workspace, found)
 
         def take(found: Arbitration | None) -> None:
